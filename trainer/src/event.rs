@@ -1,0 +1,195 @@
+//! What a run tells the world: [`RunEvent`], one vocabulary for the channel, the live stream and the log on disk.
+//!
+//! Plain data; never a tensor. Heavy arrays travel beside an event as [`Artifact`]s, never inside it.
+
+use crate::spec::RunSpec;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Number of classes of the data sets that the trainer knows.
+pub const CLASSES: usize = 10;
+
+/// Something that happened to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// The run was accepted and waits for its turn. Always the first event.
+    Scheduled {
+        /// Name for people.
+        name: String,
+        /// The comparison it belongs to, if any.
+        comparison: Option<String>,
+        /// What it will do.
+        spec: RunSpec,
+    },
+    /// The run prepares its data set: a download, say.
+    Preparing {
+        /// A sentence for people.
+        message: String,
+    },
+    /// Training begins.
+    Started(Start),
+    /// A few batches are done.
+    Progress(Progress),
+    /// An epoch is done, measured, and its artifacts are stored.
+    Epoch(Box<EpochReport>),
+    /// All epochs are done.
+    Finished,
+    /// Training can't go on.
+    Failed {
+        /// A sentence that says why and what to do.
+        reason: String,
+    },
+    /// Somebody stopped the run.
+    Killed {
+        /// A sentence that says who or what.
+        reason: String,
+    },
+    /// The program ended while the run was waiting or running.
+    Interrupted {
+        /// A sentence that says when that was noticed.
+        reason: String,
+    },
+}
+
+/// The circumstances under which a run trains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The data set in use.
+    pub data: DataInfo,
+    /// Training images in use (the spec asks for at most this many).
+    pub train_images: usize,
+    /// Steps of one epoch.
+    pub steps_per_epoch: usize,
+    /// Trainable numbers of the network, centers not included.
+    pub parameters: usize,
+    /// The device in use, for people: `CPU (2 threads)`.
+    pub device: String,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// Which images a run sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataInfo {
+    /// `mnist` or `generated`: the word used in addresses.
+    pub set: String,
+    /// Name for people: `MNIST` or `generated digits`.
+    pub name: String,
+    /// Training images that the set holds.
+    pub train_images: usize,
+    /// Test images that the set holds.
+    pub test_images: usize,
+    /// SHA-256 over the pixels and labels of both splits, in hexadecimal.
+    pub digest: String,
+}
+
+/// The two parts of the objective and their sum, as means over images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossParts {
+    /// `cross_entropy + center_loss`, what is minimised.
+    pub total: f64,
+    /// Cross entropy of the logits, in nats.
+    pub cross_entropy: f64,
+    /// Center loss, λ included.
+    pub center_loss: f64,
+}
+
+/// A light sign of life between two epochs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The epoch under way, from 1.
+    pub epoch: u32,
+    /// Steps done in this epoch.
+    pub step: usize,
+    /// Steps of one epoch.
+    pub steps: usize,
+    /// Mean loss over the steps since the last progress event.
+    pub loss: LossParts,
+    /// Training speed since the last progress event.
+    pub images_per_s: f64,
+}
+
+/// Everything measured at the end of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// The epoch that ended, from 1.
+    pub epoch: u32,
+    /// Named numbers; [`crate::measure::METRICS`] says what each means.
+    pub metrics: BTreeMap<String, f64>,
+    /// Test images by true label (row) and predicted label (column).
+    pub confusion: [[u32; CLASSES]; CLASSES],
+    /// Where the classes lie in the plane.
+    pub geometry: Geometry,
+    /// Names of the artifacts that this epoch stored.
+    pub artifacts: Vec<String>,
+}
+
+/// The plane of the embedding at the end of an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Geometry {
+    /// Learned class centers, (C, 2).
+    pub centers: [[f32; 2]; CLASSES],
+    /// Mean embedding of each class's test images, (C, 2).
+    pub means: [[f32; 2]; CLASSES],
+    /// Weight of the last linear layer, (C, 2): logits = weight · embedding + bias.
+    pub weight: [[f32; 2]; CLASSES],
+    /// Bias of the last linear layer, (C).
+    pub bias: [f32; CLASSES],
+}
+
+/// Which images an embedding belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// The test images, in evaluation mode after the epoch.
+    Test,
+    /// The training images, as the training pass saw each of them during the epoch (batch-norm in training mode).
+    Train,
+}
+
+impl Split {
+    /// The word used in addresses and file names.
+    pub fn word(self) -> &'static str {
+        match self {
+            Split::Test => "test",
+            Split::Train => "train",
+        }
+    }
+
+    /// The split that `word` names.
+    pub fn from_word(word: &str) -> Option<Split> {
+        [Split::Test, Split::Train].into_iter().find(|s| s.word() == word)
+    }
+
+    /// Name of the artifact with this split's embedding after `epoch`: `embeddings/test-0001.npy`, f32 of shape (N, 2).
+    /// Row i is image i of the data set.
+    pub fn embedding_artifact(self, epoch: u32) -> String {
+        format!("embeddings/{}-{epoch:04}.npy", self.word())
+    }
+}
+
+/// A file that a run leaves behind.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    /// Its name: a relative path with `/` between the parts.
+    pub name: String,
+    /// Its content; shared, since two names may hold the same checkpoint.
+    pub bytes: Arc<[u8]>,
+}
+
+/// An event, with the files that must be stored before anybody hears of it.
+#[derive(Clone, Debug)]
+pub struct Emission {
+    /// What happened.
+    pub event: RunEvent,
+    /// What to store first.
+    pub artifacts: Vec<Artifact>,
+}
+
+impl From<RunEvent> for Emission {
+    fn from(event: RunEvent) -> Emission {
+        Emission { event, artifacts: Vec::new() }
+    }
+}

@@ -1,0 +1,116 @@
+//! Numbers that describe an epoch, and [`METRICS`], the one table that says what each means.
+
+/// What is known of a metric.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Metric {
+    /// Its key in [`crate::event::EpochReport::metrics`].
+    pub name: &'static str,
+    /// A short label for tables and charts.
+    pub label: &'static str,
+    /// Its unit; empty where it has none.
+    pub unit: &'static str,
+    /// Which way is better; `None` where neither is.
+    pub higher_is_better: Option<bool>,
+    /// One sentence that says what it is.
+    pub help: &'static str,
+}
+
+const fn metric(
+    name: &'static str,
+    label: &'static str,
+    unit: &'static str,
+    higher_is_better: Option<bool>,
+    help: &'static str,
+) -> Metric {
+    Metric { name, label, unit, higher_is_better, help }
+}
+
+/// Every metric that the trainer reports, in the order in which tables show them.
+pub const METRICS: &[Metric] = &[
+    metric(
+        "test_accuracy",
+        "Test accuracy",
+        "",
+        Some(true),
+        "Share of the test images whose largest logit is their label.",
+    ),
+    metric(
+        "train_accuracy",
+        "Training accuracy",
+        "",
+        Some(true),
+        "The same over the training pass, each image as its step saw it.",
+    ),
+    metric(
+        "train_loss",
+        "Training loss",
+        "nats",
+        Some(false),
+        "Cross entropy plus center loss, mean over the training pass: what is minimised.",
+    ),
+    metric(
+        "train_cross_entropy",
+        "Training cross entropy",
+        "nats",
+        Some(false),
+        "Mean cross entropy over the training pass.",
+    ),
+    metric(
+        "train_center_loss",
+        "Training center loss",
+        "",
+        Some(false),
+        "Mean center loss over the training pass, λ included.",
+    ),
+    metric(
+        "test_loss",
+        "Test loss",
+        "nats",
+        Some(false),
+        "Cross entropy plus center loss over the test images, in batches of the training's size.",
+    ),
+    metric("test_cross_entropy", "Test cross entropy", "nats", Some(false), "Mean cross entropy over the test images."),
+    metric(
+        "test_center_loss",
+        "Test center loss",
+        "",
+        Some(false),
+        "Mean center loss over the test images, λ included.",
+    ),
+    metric(
+        "intra_class_distance",
+        "Intra-class distance",
+        "",
+        Some(false),
+        "Mean distance of a test image's embedding to the mean of its class: how tight the clusters are.",
+    ),
+    metric(
+        "inter_class_distance",
+        "Nearest inter-class distance",
+        "",
+        Some(true),
+        "Distance between class means, from each class to its nearest other, averaged: how far apart the clusters are.",
+    ),
+    metric(
+        "intra_inter_ratio",
+        "Intra / inter",
+        "",
+        Some(false),
+        "Intra-class over nearest inter-class distance: cluster size against the room between clusters, whatever the scale.",
+    ),
+    metric("learning_rate", "Learning rate", "", None, "The network's learning rate in the epoch."),
+    metric(
+        "epoch_seconds",
+        "Epoch time",
+        "s",
+        Some(false),
+        "Wall time of the epoch: training, evaluation and measuring.",
+    ),
+    metric(
+        "images_per_s",
+        "Training speed",
+        "images/s",
+        Some(true),
+        "Training images a second of training time, evaluation not counted.",
+    ),
+];

@@ -1,0 +1,463 @@
+//! What a run is asked to do: [`RunSpec`], its presets, and the one table of fields ([`FIELDS`]) from which
+//! requests are checked, the form is drawn and the documentation is written.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A set that is closed at compile time and travels as a lower-case word.
+macro_rules! word_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// Every member, in the order of declaration.
+            pub const ALL: &[$name] = &[$($name::$variant),+];
+            /// The words that stand for the members, in the same order.
+            pub const WORDS: &[&str] = &[$($word),+];
+
+            /// The word that stands for this member in JSON and on the command line.
+            pub fn word(self) -> &'static str {
+                match self { $($name::$variant => $word),+ }
+            }
+
+            /// The member that `word` stands for.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some($name::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+pub(crate) use word_enum;
+
+word_enum! {
+    /// The depth of the convolutional network.
+    Network {
+        /// Four blocks of convolutions, 28×28 down to 1×1.
+        Deep = "deep",
+        /// The first three blocks, 28×28 down to 3×3.
+        Shallow = "shallow",
+    }
+}
+
+word_enum! {
+    /// How the center loss measures the distance between an embedding and its class center.
+    Distance {
+        /// ‖x − c‖²
+        Squared = "squared",
+        /// ‖x − c‖
+        Root = "root",
+    }
+}
+
+word_enum! {
+    /// The three named combinations of network and distance.
+    Variant {
+        /// Deep network, squared distance.
+        V1_0 = "v1.0",
+        /// Deep network, root distance.
+        V1_1 = "v1.1",
+        /// Shallow network, root distance.
+        V1_2 = "v1.2",
+    }
+}
+
+word_enum! {
+    /// Which data set to train on.
+    DatasetChoice {
+        /// MNIST where it is found or can be downloaded, else generated digits.
+        Auto = "auto",
+        /// MNIST or an error.
+        Mnist = "mnist",
+        /// Digits drawn by the program itself; needs no file and no network.
+        Generated = "generated",
+    }
+}
+
+word_enum! {
+    /// Where to train.
+    DeviceChoice {
+        /// CUDA when the program was built for it and a GPU answers, else the CPU.
+        Auto = "auto",
+        /// The CPU.
+        Cpu = "cpu",
+        /// The first CUDA GPU, or an error.
+        Cuda = "cuda",
+    }
+}
+
+word_enum! {
+    /// A preset of every hyperparameter.
+    Profile {
+        /// Quarter width, 12 000 images, eight epochs: minutes on a laptop.
+        Quick = "quick",
+        /// The original numbers: full width, 60 000 images, batch 256.
+        Full = "full",
+    }
+}
+
+impl Variant {
+    /// The network and the distance that the variant names.
+    pub fn parts(self) -> (Network, Distance) {
+        match self {
+            Variant::V1_0 => (Network::Deep, Distance::Squared),
+            Variant::V1_1 => (Network::Deep, Distance::Root),
+            Variant::V1_2 => (Network::Shallow, Distance::Root),
+        }
+    }
+
+    /// The variant that these parts make up; `None` for the one combination without a name (shallow, squared).
+    pub fn of(network: Network, distance: Distance) -> Option<Variant> {
+        Variant::ALL.iter().copied().find(|v| v.parts() == (network, distance))
+    }
+}
+
+/// Everything that decides what a run computes. Two CPU runs of one spec give the same numbers to the bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// Depth of the network.
+    pub network: Network,
+    /// Distance of the center loss.
+    pub distance: Distance,
+    /// Weight λ of the center loss.
+    pub lambda: f64,
+    /// Seed of everything random: initial weights, centers, order of the images.
+    pub seed: u64,
+    /// Number of passes over the training images.
+    pub epochs: u32,
+    /// Images in a batch; the last batch of an epoch may be smaller.
+    pub batch_size: usize,
+    /// Learning rate of the network's SGD at epoch 1.
+    pub lr: f64,
+    /// Learning rate of the centers' SGD.
+    pub center_lr: f64,
+    /// Momentum of the network's SGD.
+    pub momentum: f64,
+    /// The network's learning rate is multiplied by `lr_gamma` every `lr_step` epochs.
+    pub lr_step: u32,
+    /// See `lr_step`.
+    pub lr_gamma: f64,
+    /// Multiplier of every channel count.
+    pub width: f64,
+    /// How many training images to use, from the first; at most what the data set holds.
+    pub train_images: usize,
+    /// The data set asked for.
+    pub dataset: DatasetChoice,
+    /// The device asked for.
+    pub device: DeviceChoice,
+}
+
+impl RunSpec {
+    /// The preset of a profile for a network and a distance.
+    pub fn preset(profile: Profile, network: Network, distance: Distance) -> RunSpec {
+        let full = RunSpec {
+            network,
+            distance,
+            lambda: 1.0,
+            seed: 1,
+            epochs: match (network, distance) {
+                (Network::Deep, Distance::Squared) => 16,
+                (Network::Deep, Distance::Root) => 10,
+                (Network::Shallow, _) => 12,
+            },
+            batch_size: 256,
+            lr: 0.001,
+            center_lr: 0.5,
+            momentum: 0.9,
+            lr_step: 20,
+            lr_gamma: 0.8,
+            width: 1.0,
+            train_images: 60_000,
+            dataset: DatasetChoice::Auto,
+            device: DeviceChoice::Auto,
+        };
+        match profile {
+            Profile::Full => full,
+            Profile::Quick => {
+                RunSpec { epochs: 8, batch_size: 64, lr: 0.01, width: 0.25, train_images: 12_000, ..full }
+            }
+        }
+    }
+
+    /// The named variant this spec amounts to, if any.
+    pub fn variant(&self) -> Option<Variant> {
+        Variant::of(self.network, self.distance)
+    }
+
+    /// A short label: `V1.0`, or network and distance where the combination has no name.
+    pub fn label(&self) -> String {
+        match self.variant() {
+            Some(v) => v.word().to_uppercase(),
+            None => format!("{} · {}", self.network, self.distance),
+        }
+    }
+
+    /// Learning rate of the network in `epoch` (counted from 1): lr · gamma^⌊(epoch − 1) / step⌋, PyTorch's StepLR.
+    pub fn lr_at(&self, epoch: u32) -> f64 {
+        self.lr * self.lr_gamma.powi(((epoch - 1) / self.lr_step) as i32)
+    }
+
+    /// Reads a request: a JSON object of the fields in [`FIELDS`], each optional, over the preset of `profile`
+    /// (the request's own `profile` field goes first) and of the variant it names (V1.0 when it names none).
+    ///
+    /// # Errors
+    /// An unknown field, a wrong type, a value out of range, or `variant` beside contradicting parts.
+    pub fn from_request(request: &Map<String, Value>, profile: Profile) -> Result<RunSpec, SpecError> {
+        for (name, value) in request {
+            field(name).ok_or_else(|| SpecError::unknown(name, value))?.check(value)?;
+        }
+        let word = |name: &str| request.get(name).and_then(Value::as_str);
+        let number = |name: &str| request.get(name).and_then(Value::as_f64);
+        let whole = |name: &str| request.get(name).and_then(Value::as_u64);
+
+        let profile = word("profile").and_then(Profile::from_word).unwrap_or(profile);
+        let variant = word("variant").and_then(Variant::from_word);
+        let (mut network, mut distance) = variant.unwrap_or(Variant::V1_0).parts();
+        for (name, word) in [("network", word("network")), ("distance", word("distance"))] {
+            let Some(word) = word else { continue };
+            let before = (network, distance);
+            match name {
+                "network" => network = Network::from_word(word).unwrap_or(network),
+                _ => distance = Distance::from_word(word).unwrap_or(distance),
+            }
+            if let Some(variant) = variant
+                && before != (network, distance)
+            {
+                let expected = format!("nothing that contradicts variant {variant}: leave out one of the two");
+                return Err(SpecError::new(name, word.into(), expected));
+            }
+        }
+
+        let preset = RunSpec::preset(profile, network, distance);
+        Ok(RunSpec {
+            network,
+            distance,
+            lambda: number("lambda").unwrap_or(preset.lambda),
+            seed: whole("seed").unwrap_or(preset.seed),
+            epochs: whole("epochs").map_or(preset.epochs, |n| n as u32),
+            batch_size: whole("batch_size").map_or(preset.batch_size, |n| n as usize),
+            lr: number("lr").unwrap_or(preset.lr),
+            center_lr: number("center_lr").unwrap_or(preset.center_lr),
+            momentum: number("momentum").unwrap_or(preset.momentum),
+            lr_step: whole("lr_step").map_or(preset.lr_step, |n| n as u32),
+            lr_gamma: number("lr_gamma").unwrap_or(preset.lr_gamma),
+            width: number("width").unwrap_or(preset.width),
+            train_images: whole("train_images").map_or(preset.train_images, |n| n as usize),
+            dataset: word("dataset").and_then(DatasetChoice::from_word).unwrap_or(preset.dataset),
+            device: word("device").and_then(DeviceChoice::from_word).unwrap_or(preset.device),
+        })
+    }
+}
+
+/// A request that can't be read as a spec.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{field}: got {value}, expected {expected}")]
+pub struct SpecError {
+    /// The field at fault.
+    pub field: String,
+    /// The value it held.
+    pub value: Value,
+    /// What is allowed, as a phrase: `a whole number from 1 to 1000`.
+    pub expected: String,
+}
+
+impl SpecError {
+    /// `value` is not what `field` takes; `expected` is a phrase that says what is.
+    pub fn new(field: impl Into<String>, value: Value, expected: impl Into<String>) -> SpecError {
+        SpecError { field: field.into(), value, expected: expected.into() }
+    }
+
+    fn unknown(name: &str, value: &Value) -> SpecError {
+        let known = FIELDS.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
+        SpecError::new(name, value.clone(), format!("one of the known fields: {known}"))
+    }
+}
+
+/// The kind and range of a field's value.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A whole number within the closed range.
+    Whole {
+        /// Smallest allowed.
+        min: u64,
+        /// Largest allowed.
+        max: u64,
+    },
+    /// A finite number within the closed range.
+    Number {
+        /// Smallest allowed.
+        min: f64,
+        /// Largest allowed.
+        max: f64,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Text of 1 to this many characters, none of them a control character.
+    Text {
+        /// Most characters.
+        max_chars: usize,
+    },
+}
+
+/// A field of a `POST /runs` body.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its name in JSON; `-` for `_` on the command line.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// One sentence for the form, the command line and the documentation.
+    pub help: &'static str,
+}
+
+/// Every field of a request, in the order in which people think of them.
+pub const FIELDS: &[Field] = &[
+    Field { name: "name", kind: Kind::Text { max_chars: 120 }, help: "A name for people; the id stays the id." },
+    Field {
+        name: "variant",
+        kind: Kind::Word(Variant::WORDS),
+        help: "V1.0 deep · squared, V1.1 deep · root, V1.2 shallow · root.",
+    },
+    Field {
+        name: "network",
+        kind: Kind::Word(Network::WORDS),
+        help: "Instead of a variant: nine or six convolutions.",
+    },
+    Field {
+        name: "distance",
+        kind: Kind::Word(Distance::WORDS),
+        help: "Instead of a variant: the center loss's distance.",
+    },
+    Field {
+        name: "profile",
+        kind: Kind::Word(Profile::WORDS),
+        help: "Preset of the fields below: quick (default on a CPU) or full (default on a GPU).",
+    },
+    Field { name: "epochs", kind: Kind::Whole { min: 1, max: 1000 }, help: "Passes over the training images." },
+    Field {
+        name: "seed",
+        kind: Kind::Whole { min: 0, max: (1 << 53) - 1 },
+        help: "Decides initial weights, centers and image order.",
+    },
+    Field { name: "batch_size", kind: Kind::Whole { min: 1, max: 4096 }, help: "Images a step." },
+    Field { name: "lr", kind: Kind::Number { min: 0.0, max: 10.0 }, help: "Learning rate of the network." },
+    Field {
+        name: "center_lr",
+        kind: Kind::Number { min: 0.0, max: 10.0 },
+        help: "Learning rate of the class centers.",
+    },
+    Field { name: "momentum", kind: Kind::Number { min: 0.0, max: 0.999 }, help: "Momentum of the network's SGD." },
+    Field { name: "lambda", kind: Kind::Number { min: 0.0, max: 1000.0 }, help: "Weight λ of the center loss." },
+    Field {
+        name: "lr_step",
+        kind: Kind::Whole { min: 1, max: 10_000 },
+        help: "Epochs between two drops of the learning rate.",
+    },
+    Field { name: "lr_gamma", kind: Kind::Number { min: 0.001, max: 1.0 }, help: "Factor of each drop." },
+    Field { name: "width", kind: Kind::Number { min: 0.03125, max: 2.0 }, help: "Multiplier of every channel count." },
+    Field {
+        name: "train_images",
+        kind: Kind::Whole { min: 1, max: 60_000 },
+        help: "Training images to use, at most what the data set holds.",
+    },
+    Field {
+        name: "dataset",
+        kind: Kind::Word(DatasetChoice::WORDS),
+        help: "MNIST, generated digits, or MNIST where it can be had.",
+    },
+    Field {
+        name: "device",
+        kind: Kind::Word(DeviceChoice::WORDS),
+        help: "Where to train; auto takes CUDA when it is there.",
+    },
+];
+
+/// The field of that name.
+pub fn field(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|f| f.name == name)
+}
+
+impl Field {
+    /// What the field takes, as a phrase.
+    pub fn expected(&self) -> String {
+        match self.kind {
+            Kind::Whole { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::Number { min, max } => format!("a number from {min} to {max}"),
+            Kind::Word(words) => format!("one of {}", words.join(", ")),
+            Kind::Text { max_chars } => format!("text of 1 to {max_chars} characters without control characters"),
+        }
+    }
+
+    /// Whether `value` is what the field takes.
+    ///
+    /// # Errors
+    /// Names the field, the value and what is allowed.
+    pub fn check(&self, value: &Value) -> Result<(), SpecError> {
+        let fits = match self.kind {
+            Kind::Whole { min, max } => value.as_u64().is_some_and(|n| (min..=max).contains(&n)),
+            Kind::Number { min, max } => value.as_f64().is_some_and(|n| (min..=max).contains(&n)),
+            Kind::Word(words) => value.as_str().is_some_and(|s| words.contains(&s)),
+            Kind::Text { max_chars } => value.as_str().is_some_and(|s| {
+                !s.trim().is_empty() && s.chars().count() <= max_chars && !s.chars().any(char::is_control)
+            }),
+        };
+        if fits { Ok(()) } else { Err(SpecError::new(self.name, value.clone(), self.expected())) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(request: Value) -> Result<RunSpec, SpecError> {
+        RunSpec::from_request(request.as_object().unwrap(), Profile::Quick)
+    }
+
+    #[test]
+    fn an_empty_request_is_the_preset() {
+        assert_eq!(read(json!({})).unwrap(), RunSpec::preset(Profile::Quick, Network::Deep, Distance::Squared));
+    }
+
+    #[test]
+    fn the_full_profile_keeps_the_original_run_lengths() {
+        let epochs = |variant: &str| read(json!({"variant": variant, "profile": "full"})).unwrap().epochs;
+        assert_eq!([epochs("v1.0"), epochs("v1.1"), epochs("v1.2")], [16, 10, 12]);
+    }
+
+    #[test]
+    fn errors_name_field_value_and_range() {
+        let e = read(json!({"epochs": 0})).unwrap_err();
+        assert_eq!((e.field.as_str(), &e.value), ("epochs", &json!(0)));
+        assert_eq!(e.expected, "a whole number from 1 to 1000");
+        for bad in [
+            json!({"epoch": 1}),
+            json!({"seed": -1}),
+            json!({"lr": "0.1"}),
+            json!({"name": "a\nb"}),
+            json!({"width": 1e9}),
+        ] {
+            assert!(read(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_variant_and_its_parts_must_agree() {
+        assert!(read(json!({"variant": "v1.1", "network": "deep", "distance": "root"})).is_ok());
+        assert_eq!(read(json!({"variant": "v1.1", "distance": "squared"})).unwrap_err().field, "distance");
+        assert_eq!(read(json!({"network": "shallow", "distance": "squared"})).unwrap().variant(), None);
+    }
+
+    #[test]
+    fn step_lr_drops_after_each_step_of_epochs() {
+        let spec = read(json!({"lr": 1.0, "lr_step": 2, "lr_gamma": 0.5})).unwrap();
+        assert_eq!([1, 2, 3, 5].map(|epoch| spec.lr_at(epoch)), [1.0, 1.0, 0.5, 0.25]);
+    }
+}
