@@ -1,0 +1,283 @@
+//! What is known of a run: [`RunState`], a pure fold of the lines of its log, and [`Summary`], the part that lists need.
+//!
+//! Nothing else decides what a run looks like: the server's memory, a page and a reader of `events.jsonl` agree because
+//! all of them apply the same lines.
+
+use crate::store::RunId;
+use serde::{Deserialize, Serialize};
+use trainer::event::{DataInfo, EpochReport, Progress, RunEvent, Start};
+use trainer::spec::{Distance, Network, RunSpec, Variant};
+
+/// One line of a run's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Position in the log, from 1, without gaps.
+    pub seq: u64,
+    /// When it happened, in milliseconds since 1970-01-01 UTC.
+    pub time_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: RunEvent,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// It waits for its turn.
+    Scheduled,
+    /// It trains, or prepares to.
+    Running,
+    /// All epochs are done.
+    Finished,
+    /// It could not go on.
+    Failed,
+    /// Somebody stopped it.
+    Killed,
+    /// The program ended under it.
+    Interrupted,
+}
+
+impl Status {
+    /// Whether nothing more will happen.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Status::Scheduled | Status::Running)
+    }
+
+    /// The word that stands for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Scheduled => "SCHEDULED",
+            Status::Running => "RUNNING",
+            Status::Finished => "FINISHED",
+            Status::Failed => "FAILED",
+            Status::Killed => "KILLED",
+            Status::Interrupted => "INTERRUPTED",
+        }
+    }
+}
+
+/// A run in a few numbers; also the content of `run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Its id.
+    pub id: RunId,
+    /// Its name for people.
+    pub name: String,
+    /// The named variant, if the parts have a name.
+    pub variant: Option<Variant>,
+    /// `V1.0`, or the parts where they have no name.
+    pub label: String,
+    /// Depth of the network.
+    pub network: Network,
+    /// Distance of the center loss.
+    pub distance: Distance,
+    /// Where it stands.
+    pub status: Status,
+    /// The comparison it belongs to.
+    pub comparison: Option<String>,
+    /// When it was accepted.
+    pub created_ms: u64,
+    /// When training began.
+    pub started_ms: Option<u64>,
+    /// When it ended.
+    pub ended_ms: Option<u64>,
+    /// Its seed.
+    pub seed: u64,
+    /// Epochs asked for.
+    pub epochs: u32,
+    /// Epochs done.
+    pub epoch: u32,
+    /// Steps done in the epoch under way.
+    pub step: usize,
+    /// Steps of one epoch; 0 until training begins.
+    pub steps: usize,
+    /// The data set in use, for people.
+    pub data_name: Option<String>,
+    /// The device in use, for people.
+    pub device: Option<String>,
+    /// Test accuracy after the last epoch, 0 to 1.
+    pub test_accuracy: Option<f64>,
+    /// Best test accuracy of all epochs, 0 to 1.
+    pub best_test_accuracy: Option<f64>,
+    /// Training loss: of the last epoch, or of the last steps where those are newer.
+    pub train_loss: Option<f64>,
+    /// Training speed, as new as the loss.
+    pub images_per_s: Option<f64>,
+    /// Why it ended, unless it finished.
+    pub reason: Option<String>,
+    /// Its page.
+    pub url: String,
+}
+
+/// A sign of life, with its time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TimedProgress {
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub time_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub progress: Progress,
+}
+
+/// Everything that a run's log tells.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunState {
+    /// The part that lists need.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// The last line folded in.
+    pub seq: u64,
+    /// What the run does.
+    pub spec: RunSpec,
+    /// The data set in use.
+    pub data: Option<DataInfo>,
+    /// Training images in use.
+    pub train_images: Option<usize>,
+    /// Steps of one epoch.
+    pub steps_per_epoch: Option<usize>,
+    /// Trainable numbers of the network.
+    pub parameters: Option<usize>,
+    /// Version of the program that trained.
+    pub version: Option<String>,
+    /// The epochs done, in order.
+    pub history: Vec<EpochReport>,
+    /// Every sign of life, in order.
+    pub progress: Vec<TimedProgress>,
+}
+
+/// A log that tells of no run.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Its first line is missing or something else.
+    #[error("the log does not begin with a `scheduled` event")]
+    NoBeginning,
+    /// A line that isn't an event.
+    #[error("line {line} of the log is no event: {error}")]
+    Line {
+        /// Which, from 1.
+        line: usize,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+}
+
+impl RunState {
+    /// Folds a log, oldest line first.
+    ///
+    /// # Errors
+    /// A line that is no event, or a log that does not begin with `scheduled`.
+    pub fn replay<'a>(id: RunId, lines: impl IntoIterator<Item = &'a str>) -> Result<RunState, LogError> {
+        let mut state = None;
+        for (index, line) in lines.into_iter().enumerate() {
+            let line: LogLine =
+                serde_json::from_str(line).map_err(|error| LogError::Line { line: index + 1, error })?;
+            match &mut state {
+                None => state = Some(RunState::begin(id, &line)?),
+                Some(state) => state.apply(&line),
+            }
+        }
+        state.ok_or(LogError::NoBeginning)
+    }
+
+    /// The state after a log's first line.
+    ///
+    /// # Errors
+    /// The line is no `scheduled` event.
+    pub fn begin(id: RunId, line: &LogLine) -> Result<RunState, LogError> {
+        let RunEvent::Scheduled { name, comparison, spec } = &line.event else { return Err(LogError::NoBeginning) };
+        let summary = Summary {
+            id,
+            name: name.clone(),
+            variant: spec.variant(),
+            label: spec.label(),
+            network: spec.network,
+            distance: spec.distance,
+            status: Status::Scheduled,
+            comparison: comparison.clone(),
+            created_ms: line.time_ms,
+            started_ms: None,
+            ended_ms: None,
+            seed: spec.seed,
+            epochs: spec.epochs,
+            epoch: 0,
+            step: 0,
+            steps: 0,
+            data_name: None,
+            device: None,
+            test_accuracy: None,
+            best_test_accuracy: None,
+            train_loss: None,
+            images_per_s: None,
+            reason: None,
+            url: format!("/runs/{id}"),
+        };
+        Ok(RunState {
+            summary,
+            seq: line.seq,
+            spec: spec.clone(),
+            data: None,
+            train_images: None,
+            steps_per_epoch: None,
+            parameters: None,
+            version: None,
+            history: Vec::new(),
+            progress: Vec::new(),
+        })
+    }
+
+    /// Folds one more line in.
+    pub fn apply(&mut self, line: &LogLine) {
+        self.seq = line.seq;
+        match &line.event {
+            RunEvent::Scheduled { .. } => {}
+            RunEvent::Preparing { .. } => self.summary.status = Status::Running,
+            RunEvent::Started(start) => self.start(start, line.time_ms),
+            RunEvent::Progress(progress) => {
+                self.summary.step = progress.step;
+                self.summary.train_loss = Some(progress.loss.total);
+                self.summary.images_per_s = Some(progress.images_per_s);
+                self.progress.push(TimedProgress { time_ms: line.time_ms, progress: progress.clone() });
+            }
+            RunEvent::Epoch(report) => self.epoch(report),
+            RunEvent::Finished => self.end(Status::Finished, None, line.time_ms),
+            RunEvent::Failed { reason } => self.end(Status::Failed, Some(reason), line.time_ms),
+            RunEvent::Killed { reason } => self.end(Status::Killed, Some(reason), line.time_ms),
+            RunEvent::Interrupted { reason } => self.end(Status::Interrupted, Some(reason), line.time_ms),
+        }
+    }
+
+    fn start(&mut self, start: &Start, time_ms: u64) {
+        self.summary.status = Status::Running;
+        self.summary.started_ms = Some(time_ms);
+        self.summary.steps = start.steps_per_epoch;
+        self.summary.data_name = Some(start.data.name.clone());
+        self.summary.device = Some(start.device.clone());
+        self.data = Some(start.data.clone());
+        self.train_images = Some(start.train_images);
+        self.steps_per_epoch = Some(start.steps_per_epoch);
+        self.parameters = Some(start.parameters);
+        self.version = Some(start.version.clone());
+    }
+
+    fn epoch(&mut self, report: &EpochReport) {
+        let summary = &mut self.summary;
+        summary.epoch = report.epoch;
+        summary.step = 0;
+        let metric = |name: &str| report.metrics.get(name).copied();
+        summary.test_accuracy = metric("test_accuracy");
+        summary.best_test_accuracy = [summary.best_test_accuracy, summary.test_accuracy]
+            .into_iter()
+            .flatten()
+            .reduce(f64::max);
+        summary.train_loss = metric("train_loss").or(summary.train_loss);
+        summary.images_per_s = metric("images_per_s").or(summary.images_per_s);
+        self.history.push(report.clone());
+    }
+
+    fn end(&mut self, status: Status, reason: Option<&String>, time_ms: u64) {
+        self.summary.status = status;
+        self.summary.reason = reason.cloned();
+        self.summary.ended_ms = Some(time_ms);
+    }
+}
