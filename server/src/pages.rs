@@ -1,0 +1,462 @@
+//! What the HTML pages show: askama structs with every field already worded for people, so that the templates hold no logic
+//! and each page is whole without JavaScript. Live numbers come from the REST interface afterwards.
+
+use crate::state::{RunState, Status, Summary};
+use crate::store::ArtifactInfo;
+use crate::text;
+use askama::Template;
+use trainer::event::{CLASSES, EpochReport};
+use trainer::measure::METRICS;
+use trainer::spec::{Distance, FIELDS, Field, Kind, Network, Profile, RunSpec, Variant};
+
+/// The home page.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    /// Every run, newest first.
+    pub runs: Vec<RunRow>,
+    /// The newest comparison (or the newest run alone), to be shown live.
+    pub newest: Option<CompareView>,
+    /// The form that starts runs.
+    pub form: FormView,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+/// The page of several runs side by side.
+#[derive(Template)]
+#[template(path = "compare.html")]
+pub struct ComparePage {
+    /// The runs.
+    pub view: CompareView,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+/// The page of one run.
+#[derive(Template)]
+#[template(path = "run.html")]
+pub struct RunPage {
+    /// The run.
+    pub run: RunView,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+/// The page of a failure.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    /// HTTP status: `404`.
+    pub status: u16,
+    /// Its name: `Not Found`.
+    pub title: String,
+    /// What happened.
+    pub detail: String,
+    /// What to do next.
+    pub next: &'static str,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
+/// A status: the word and the CSS class (its lower case).
+pub struct StatusView {
+    /// `RUNNING`
+    pub word: &'static str,
+    /// `running`
+    pub class: String,
+    /// Whether nothing more will happen.
+    pub over: bool,
+}
+
+/// A run as a row of a table. What isn't known yet is `–`.
+pub struct RunRow {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `V1.0`
+    pub label: String,
+    /// Where it stands.
+    pub status: StatusView,
+    /// `3 / 8`
+    pub epoch: String,
+    /// `97.3 %`
+    pub accuracy: String,
+    /// `0.1234`
+    pub loss: String,
+    /// `1 234 images/s`
+    pub speed: String,
+    /// `MNIST`
+    pub data: String,
+    /// When it was accepted, for `<time datetime>`: `2026-01-31T12:00:00Z`.
+    pub created_iso: String,
+    /// The same for people: `2026-01-31 12:00 UTC`.
+    pub created: String,
+    /// `/runs/…`
+    pub url: String,
+    /// Whether a stop makes sense.
+    pub can_stop: bool,
+}
+
+/// Several runs side by side.
+pub struct CompareView {
+    /// Ids joined by commas, as `/events?runs=` takes them.
+    pub run_ids: String,
+    /// `/compare?runs=…`
+    pub url: String,
+    /// One panel a run.
+    pub panels: Vec<Panel>,
+}
+
+/// The plot of one run, before any data.
+pub struct Panel {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `V1.0`
+    pub label: String,
+    /// The loss in a few signs.
+    pub formula: &'static str,
+    /// `deep`
+    pub network: &'static str,
+    /// `squared`
+    pub distance: &'static str,
+    /// Where it stands.
+    pub status: StatusView,
+    /// Epochs done.
+    pub epoch: u32,
+    /// Epochs asked for.
+    pub epochs: u32,
+    /// `97.3 %`
+    pub accuracy: String,
+    /// `0.1234`
+    pub loss: String,
+    /// `1 234 images/s`
+    pub speed: String,
+    /// `MNIST`
+    pub data: String,
+    /// Why it ended, unless it finished.
+    pub reason: Option<String>,
+    /// `/runs/…`
+    pub url: String,
+}
+
+/// One run in full.
+pub struct RunView {
+    /// Its head.
+    pub panel: Panel,
+    /// Its numbers in a row.
+    pub row: RunRow,
+    /// The device in use.
+    pub device: String,
+    /// `123 456`
+    pub parameters: String,
+    /// `12 000`
+    pub train_images: String,
+    /// What it was asked to do.
+    pub spec: Vec<SpecRow>,
+    /// Its numbers after the last epoch.
+    pub metrics: Vec<MetricRow>,
+    /// Confusion matrix after the last epoch; empty before.
+    pub confusion: Vec<ConfusionRow>,
+    /// Its files.
+    pub artifacts: Vec<ArtifactRow>,
+    /// Whether a stop makes sense.
+    pub can_stop: bool,
+    /// Where a form posts to stop it.
+    pub stop_url: String,
+    /// Everything as one `.tar.gz`.
+    pub archive_url: String,
+    /// The comparison it belongs to.
+    pub compare_url: Option<String>,
+}
+
+/// A field of the spec.
+pub struct SpecRow {
+    /// `batch_size`
+    pub field: String,
+    /// Its value.
+    pub value: String,
+    /// What it is.
+    pub help: &'static str,
+}
+
+/// A metric after the last epoch.
+pub struct MetricRow {
+    /// `test_accuracy`
+    pub name: &'static str,
+    /// `Test accuracy`
+    pub label: &'static str,
+    /// Its value.
+    pub value: String,
+    /// Its unit; empty where it has none.
+    pub unit: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// The best value and its epoch; empty where neither way is better.
+    pub best: String,
+}
+
+/// The test images of one true label.
+pub struct ConfusionRow {
+    /// The true label.
+    pub label: usize,
+    /// By predicted label.
+    pub cells: Vec<ConfusionCell>,
+    /// Share of them that were recognised: `97.3 %`.
+    pub recall: String,
+}
+
+/// A cell of the confusion matrix.
+pub struct ConfusionCell {
+    /// How many.
+    pub count: u32,
+    /// Depth of shade by share of the row, 0 to 10.
+    pub shade: u32,
+    /// Whether it lies on the diagonal.
+    pub correct: bool,
+}
+
+/// A file of a run.
+pub struct ArtifactRow {
+    /// Its name.
+    pub name: String,
+    /// `40.1 kB`
+    pub size: String,
+    /// Where it is.
+    pub url: String,
+}
+
+/// The form that starts runs.
+pub struct FormView {
+    /// The named variants, for checkboxes called `variants`.
+    pub variants: Vec<VariantOption>,
+    /// The other fields of a request.
+    pub fields: Vec<FormField>,
+}
+
+/// A variant to choose.
+pub struct VariantOption {
+    /// `v1.0`
+    pub word: &'static str,
+    /// `V1.0`
+    pub label: String,
+    /// `deep`
+    pub network: &'static str,
+    /// `squared`
+    pub distance: &'static str,
+    /// The loss in a few signs.
+    pub formula: &'static str,
+}
+
+/// A field of the form.
+pub struct FormField {
+    /// `batch_size`
+    pub name: &'static str,
+    /// `number`, `select` or `text`.
+    pub input: &'static str,
+    /// Smallest allowed; empty unless `input` is `number`.
+    pub min: String,
+    /// Largest allowed; likewise.
+    pub max: String,
+    /// `1` or `any`; likewise.
+    pub step: &'static str,
+    /// What it takes, as a phrase.
+    pub expected: String,
+    /// The words to choose from, where `input` is `select`.
+    pub options: &'static [&'static str],
+    /// Its value in the quick profile; empty where the profile says nothing.
+    pub quick: String,
+    /// Its value in the full profile; likewise.
+    pub full: String,
+    /// What it is.
+    pub help: &'static str,
+    /// Whether most people leave it alone.
+    pub advanced: bool,
+}
+
+impl From<Status> for StatusView {
+    fn from(status: Status) -> StatusView {
+        StatusView { word: status.word(), class: status.word().to_lowercase(), over: status.is_over() }
+    }
+}
+
+impl From<&Summary> for RunRow {
+    fn from(run: &Summary) -> RunRow {
+        RunRow {
+            id: run.id.to_string(),
+            name: run.name.clone(),
+            label: run.label.clone(),
+            status: run.status.into(),
+            epoch: format!("{} / {}", run.epoch, run.epochs),
+            accuracy: text::percent(run.test_accuracy),
+            loss: text::number(run.train_loss),
+            speed: text::speed(run.images_per_s),
+            data: text::or_dash(run.data_name.clone()),
+            created_iso: text::iso(run.created_ms),
+            created: text::date(run.created_ms),
+            url: run.url.clone(),
+            can_stop: !run.status.is_over(),
+        }
+    }
+}
+
+impl From<&Summary> for Panel {
+    fn from(run: &Summary) -> Panel {
+        Panel {
+            id: run.id.to_string(),
+            name: run.name.clone(),
+            label: run.label.clone(),
+            formula: formula(run.distance),
+            network: run.network.word(),
+            distance: run.distance.word(),
+            status: run.status.into(),
+            epoch: run.epoch,
+            epochs: run.epochs,
+            accuracy: text::percent(run.test_accuracy),
+            loss: text::number(run.train_loss),
+            speed: text::speed(run.images_per_s),
+            data: text::or_dash(run.data_name.clone()),
+            reason: run.reason.clone(),
+            url: run.url.clone(),
+        }
+    }
+}
+
+/// The center loss in a few signs.
+fn formula(distance: Distance) -> &'static str {
+    match distance {
+        Distance::Squared => "cross entropy + λ/2 · mean ‖x − c‖² / n",
+        Distance::Root => "cross entropy + λ/2 · mean ‖x − c‖ / n",
+    }
+}
+
+impl CompareView {
+    /// These runs, in this order.
+    pub fn new<'a>(runs: impl IntoIterator<Item = &'a Summary>) -> CompareView {
+        let panels = runs.into_iter().map(Panel::from).collect::<Vec<_>>();
+        let run_ids = panels.iter().map(|p| p.id.as_str()).collect::<Vec<_>>().join(",");
+        CompareView { url: format!("/compare?runs={run_ids}"), run_ids, panels }
+    }
+}
+
+impl RunView {
+    /// A run and its files; `compare_url` leads to the comparison it belongs to.
+    pub fn new(state: &RunState, artifacts: &[ArtifactInfo], compare_url: Option<String>) -> RunView {
+        let run = &state.summary;
+        let last = state.history.last();
+        let count = |n: Option<usize>| text::or_dash(n.map(|n| text::thousands(n as u64)));
+        RunView {
+            panel: run.into(),
+            row: run.into(),
+            device: text::or_dash(run.device.clone()),
+            parameters: count(state.parameters),
+            train_images: count(state.train_images),
+            spec: spec_rows(&state.spec),
+            metrics: last.map(|last| metric_rows(last, &state.history)).unwrap_or_default(),
+            confusion: last.map(confusion_rows).unwrap_or_default(),
+            artifacts: artifacts.iter().map(|a| ArtifactRow {
+                name: a.name.to_string(),
+                size: text::size(a.size_bytes),
+                url: format!("{}/artifacts/{}", run.url, a.name),
+            }).collect(),
+            can_stop: !run.status.is_over(),
+            stop_url: format!("{}/stop", run.url),
+            archive_url: format!("{}/archive", run.url),
+            compare_url,
+        }
+    }
+}
+
+fn spec_rows(spec: &RunSpec) -> Vec<SpecRow> {
+    let values = serde_json::to_value(spec).unwrap_or_default();
+    let rows = FIELDS.iter().filter_map(|f| Some((f, values.get(f.name)?)));
+    rows.map(|(f, value)| SpecRow { field: f.name.into(), value: text::plain(value), help: f.help }).collect()
+}
+
+fn metric_rows(last: &EpochReport, history: &[EpochReport]) -> Vec<MetricRow> {
+    let known = METRICS.iter().filter_map(|m| Some((m, *last.metrics.get(m.name)?)));
+    let rows = known.map(|(m, value)| {
+        let best = m.higher_is_better.and_then(|higher| {
+            let values = history.iter().filter_map(|e| Some((e.epoch, *e.metrics.get(m.name)?)));
+            values.reduce(|a, b| if (b.1 > a.1) == higher && b.1 != a.1 { b } else { a })
+        });
+        MetricRow {
+            name: m.name,
+            label: m.label,
+            value: text::number(Some(value)),
+            unit: m.unit,
+            help: m.help,
+            best: best.map(|(epoch, v)| format!("{} (epoch {epoch})", text::number(Some(v)))).unwrap_or_default(),
+        }
+    });
+    rows.collect()
+}
+
+fn confusion_rows(report: &EpochReport) -> Vec<ConfusionRow> {
+    let rows = report.confusion.iter().enumerate().map(|(label, row)| {
+        let sum = row.iter().sum::<u32>();
+        let share = |n: u32| if sum == 0 { 0.0 } else { f64::from(n) / f64::from(sum) };
+        let cell = |(predicted, &count): (usize, &u32)| ConfusionCell {
+            count,
+            shade: (share(count) * 10.0).ceil() as u32,
+            correct: predicted == label,
+        };
+        ConfusionRow {
+            label,
+            cells: row.iter().enumerate().map(cell).collect(),
+            recall: text::percent((sum > 0).then(|| share(row[label]))),
+        }
+    });
+    rows.take(CLASSES).collect()
+}
+
+impl FormView {
+    /// The form as it stands for everybody.
+    pub fn new() -> FormView {
+        let variants = Variant::ALL.iter().map(|v| {
+            let (network, distance) = v.parts();
+            VariantOption {
+                word: v.word(),
+                label: v.word().to_uppercase(),
+                network: network.word(),
+                distance: distance.word(),
+                formula: formula(distance),
+            }
+        });
+        let preset = |profile| {
+            let spec = RunSpec::preset(profile, Network::Deep, Distance::Squared);
+            serde_json::to_value(spec).unwrap_or_default()
+        };
+        let (quick, full) = (preset(Profile::Quick), preset(Profile::Full));
+        let default = |values: &serde_json::Value, f: &Field| values.get(f.name).map(text::plain).unwrap_or_default();
+        // The checkboxes called `variants` say all that these three say.
+        let fields = FIELDS.iter().filter(|f| !matches!(f.name, "variant" | "network" | "distance"));
+        FormView {
+            variants: variants.collect(),
+            fields: fields.map(|f| FormField::new(f, default(&quick, f), default(&full, f))).collect(),
+        }
+    }
+}
+
+impl Default for FormView {
+    fn default() -> FormView {
+        FormView::new()
+    }
+}
+
+impl FormField {
+    fn new(f: &Field, quick: String, full: String) -> FormField {
+        let (input, min, max, step, options): (_, _, _, _, &'static [&'static str]) = match f.kind {
+            Kind::Whole { min, max } => ("number", min.to_string(), max.to_string(), "1", &[]),
+            Kind::Number { min, max } => ("number", min.to_string(), max.to_string(), "any", &[]),
+            Kind::Word(words) => ("select", String::new(), String::new(), "", words),
+            Kind::Text { max_chars } => ("text", String::new(), max_chars.to_string(), "", &[]),
+        };
+        let advanced = !matches!(f.name, "name" | "profile" | "epochs" | "seed" | "train_images" | "dataset");
+        let expected = f.expected();
+        FormField { name: f.name, input, min, max, step, expected, options, quick, full, help: f.help, advanced }
+    }
+}

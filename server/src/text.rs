@@ -1,0 +1,114 @@
+//! Numbers and times as people read them.
+
+use serde_json::Value;
+
+/// Stands where nothing is known yet.
+const DASH: &str = "–";
+
+/// The text, or a dash.
+pub(crate) fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| DASH.into())
+}
+
+/// A share of 1 as `97.3 %`.
+pub(crate) fn percent(share: Option<f64>) -> String {
+    or_dash(share.map(|share| format!("{:.1} %", share * 100.0)))
+}
+
+/// A number with four significant digits.
+pub(crate) fn number(number: Option<f64>) -> String {
+    or_dash(number.map(|n| match n.abs() {
+        0.0 => "0".into(),
+        size if size < 0.001 => format!("{n:.3e}"),
+        size if size < 10.0 => format!("{n:.4}"),
+        size if size < 1000.0 => format!("{n:.2}"),
+        _ => format!("{n:.0}"),
+    }))
+}
+
+/// A training speed as `1 234 images/s`.
+pub(crate) fn speed(images_per_s: Option<f64>) -> String {
+    or_dash(images_per_s.map(|n| format!("{} images/s", thousands(n.max(0.0).round() as u64))))
+}
+
+/// `1234567` as `1 234 567`, with spaces that do not break.
+pub(crate) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push('\u{a0}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A file's size as `40.1 kB`.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// A JSON value without the quotes around text.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        // 1.0 and 1 are the same choice to whoever fills in a form.
+        Value::Number(n) if n.is_f64() => n.as_f64().map(|n| n.to_string()).unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+/// Milliseconds since 1970 as `2026-01-31T12:00:00Z`.
+pub(crate) fn iso(time_ms: u64) -> String {
+    let (date, [h, m, s]) = split(time_ms);
+    format!("{date}T{h:02}:{m:02}:{s:02}Z")
+}
+
+/// Milliseconds since 1970 as `2026-01-31 12:00 UTC`.
+pub(crate) fn date(time_ms: u64) -> String {
+    let (date, [h, m, _]) = split(time_ms);
+    format!("{date} {h:02}:{m:02} UTC")
+}
+
+/// Howard Hinnant's days-to-civil: <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
+fn split(time_ms: u64) -> (String, [u64; 3]) {
+    let seconds = time_ms / 1000;
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (format!("{year:04}-{month:02}-{day:02}"), [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_the_calendars() {
+        assert_eq!(iso(0), "1970-01-01T00:00:00Z");
+        assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(iso(1_798_761_599_999), "2026-12-31T23:59:59Z");
+        assert_eq!(date(1_582_934_400_000), "2020-02-29 00:00 UTC");
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(percent(Some(0.9731)), "97.3 %");
+        assert_eq!(percent(None), "–");
+        assert_eq!(thousands(1_234_567), "1\u{a0}234\u{a0}567");
+        assert_eq!(thousands(12), "12");
+        assert_eq!(size(40_060), "40.1 kB");
+        assert_eq!(number(Some(0.000_012_34)), "1.234e-5");
+    }
+}
