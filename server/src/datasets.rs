@@ -1,7 +1,7 @@
 //! The data sets in memory: each is loaded once and shared by all runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use trainer::data::{self, DataError, DataOptions, Dataset};
+use trainer::data::{self, DataError, DataOptions, DataProgress, Dataset};
 use trainer::spec::DatasetChoice;
 
 /// Loads data sets and keeps them.
@@ -24,7 +24,7 @@ impl Datasets {
     ///
     /// # Errors
     /// A sentence that says what is missing and what to do.
-    pub fn load(&self, choice: DatasetChoice, say: &mut dyn FnMut(&str)) -> Result<Arc<Dataset>, DataError> {
+    pub fn load(&self, choice: DatasetChoice, say: &mut dyn FnMut(&DataProgress)) -> Result<Arc<Dataset>, DataError> {
         if let Some(found) = self.loaded(choice) {
             return Ok(found);
         }

@@ -357,11 +357,14 @@ impl RunView {
             spec: spec_rows(&state.spec),
             metrics: last.map(|last| metric_rows(last, &state.history)).unwrap_or_default(),
             confusion: last.map(confusion_rows).unwrap_or_default(),
-            artifacts: artifacts.iter().map(|a| ArtifactRow {
-                name: a.name.to_string(),
-                size: text::size(a.size_bytes),
-                url: format!("{}/artifacts/{}", run.url, a.name),
-            }).collect(),
+            artifacts: artifacts
+                .iter()
+                .map(|a| ArtifactRow {
+                    name: a.name.to_string(),
+                    size: text::size(a.size_bytes),
+                    url: format!("{}/artifacts/{}", run.url, a.name),
+                })
+                .collect(),
             can_stop: !run.status.is_over(),
             stop_url: format!("{}/stop", run.url),
             archive_url: format!("{}/archive", run.url),

@@ -9,6 +9,7 @@ use crate::runs::{RecordError, Run};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use tokio::sync::mpsc;
+use trainer::data::DataProgress;
 use trainer::event::{Emission, RunEvent};
 use trainer::spec::RunSpec;
 use trainer::train::{Outcome, train};
@@ -64,7 +65,14 @@ fn train_run(run: &Run, spec: &RunSpec, datasets: &Datasets, sender: &mpsc::Send
     // A send fails only when the recorder gave up; it has raised the stop flag then.
     let mut emit = |emission: Emission| drop(sender.blocking_send(emission));
     emit(RunEvent::Preparing { message: "loading the data set".into() }.into());
-    let mut say = |message: &str| emit(RunEvent::Preparing { message: message.into() }.into());
+    let mut said = String::new();
+    let mut say = |progress: &DataProgress| {
+        let message = progress.to_string();
+        if message != said {
+            said.clone_from(&message);
+            emit(RunEvent::Preparing { message }.into());
+        }
+    };
     let dataset = match datasets.load(spec.dataset, &mut say) {
         Ok(dataset) => dataset,
         Err(error) => return RunEvent::Failed { reason: error.to_string() },

@@ -51,7 +51,9 @@ pub enum RecordError {
     #[error("the run is over")]
     Over,
     /// The disk refused.
-    #[error("can't write to the run's folder: {0} (free some space or check its permissions, then start the run again)")]
+    #[error(
+        "can't write to the run's folder: {0} (free some space or check its permissions, then start the run again)"
+    )]
     Disk(#[from] io::Error),
     /// The event can't be told in JSON: a number isn't finite.
     #[error("the trainer reported something that can't be stored: {0} (try a smaller learning rate)")]

@@ -266,10 +266,8 @@ impl RunState {
         summary.step = 0;
         let metric = |name: &str| report.metrics.get(name).copied();
         summary.test_accuracy = metric("test_accuracy");
-        summary.best_test_accuracy = [summary.best_test_accuracy, summary.test_accuracy]
-            .into_iter()
-            .flatten()
-            .reduce(f64::max);
+        summary.best_test_accuracy =
+            [summary.best_test_accuracy, summary.test_accuracy].into_iter().flatten().reduce(f64::max);
         summary.train_loss = metric("train_loss").or(summary.train_loss);
         summary.images_per_s = metric("images_per_s").or(summary.images_per_s);
         self.history.push(report.clone());

@@ -334,7 +334,9 @@ mod tests {
         for good in ["run.json", "embeddings/test-0001.npy", "a b/ü.csv"] {
             assert!(good.parse::<ArtifactName>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", "a\\b", "C:x", "a\0b", ".lock", "a/.t"] {
+        for bad in
+            ["", ".", "..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", "a\\b", "C:x", "a\0b", ".lock", "a/.t"]
+        {
             assert!(bad.parse::<ArtifactName>().is_err(), "{bad:?}");
         }
     }

@@ -1,0 +1,194 @@
+//! Start, list, read and stop runs.
+
+use crate::App;
+use crate::error::{Error, wants_html};
+use crate::pages::CompareView;
+use crate::request::{self, Plan};
+use crate::runs::Run;
+use crate::state::{Status, Summary};
+use crate::store::RunId;
+use crate::{run_files, views};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION, VARY};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use trainer::measure::METRICS;
+use trainer::spec::Variant;
+
+/// The run that the address names by `{id}`; 404 where there is none.
+pub(crate) struct Found(pub(crate) Arc<Run>);
+
+impl FromRequestParts<Arc<App>> for Found {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Found, Error> {
+        let path = Path::<HashMap<String, String>>::from_request_parts(parts, app).await;
+        let id = path.ok().and_then(|Path(path)| path.get("id")?.parse().ok());
+        id.and_then(|id| app.registry.get(id)).map(Found).ok_or_else(Error::no_run)
+    }
+}
+
+/// The runs of a list of ids joined by commas: 1 to `most` of them.
+pub(crate) fn listed(app: &App, ids: &str, most: usize) -> Result<Vec<Arc<Run>>, Error> {
+    let ids = ids.split(',').filter(|id| !id.is_empty()).collect::<Vec<_>>();
+    if ids.is_empty() || ids.len() > most {
+        return Err(Error::BadRequest(format!("runs: name 1 to {most} runs by their ids, joined by commas")));
+    }
+    let find = |id: &&str| id.parse::<RunId>().ok().and_then(|id| app.registry.get(id)).ok_or_else(Error::no_run);
+    ids.iter().map(find).collect()
+}
+
+#[derive(Serialize)]
+struct Started {
+    comparison: Option<String>,
+    url: String,
+    runs: Vec<StartedRun>,
+}
+
+#[derive(Serialize)]
+struct StartedRun {
+    id: RunId,
+    name: String,
+    variant: Option<Variant>,
+    status: Status,
+    url: String,
+}
+
+/// `POST /runs`
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Error> {
+    let body = body.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        _ => Error::BadRequest("the body could not be read to its end".into()),
+    })?;
+    let html = wants_html(&headers);
+    let plan = request::plan(parse(&headers, html, &body)?)?;
+    let started = start_all(app, plan).await?;
+    Ok(match html {
+        true => Redirect::to(&started.url).into_response(),
+        false => (StatusCode::CREATED, [(LOCATION, started.url.clone())], Json(started)).into_response(),
+    })
+}
+
+/// Makes the runs of a plan.
+async fn start_all(app: Arc<App>, Plan { orders, comparison }: Plan) -> Result<Started, Error> {
+    let comparison = comparison.then(|| RunId::fresh().to_string());
+    let group = comparison.clone();
+    let runs = tokio::task::spawn_blocking(move || app.scheduler.submit(orders, group.as_deref())).await??;
+    let runs = runs.iter().map(|run| run.summary()).collect::<Vec<_>>();
+    let url = match (&comparison, runs.as_slice()) {
+        (None, [run]) => run.url.clone(),
+        _ => CompareView::new(&runs).url,
+    };
+    let told = |Summary { id, name, variant, status, url, .. }| StartedRun { id, name, variant, status, url };
+    Ok(Started { comparison, url, runs: runs.into_iter().map(told).collect() })
+}
+
+/// The request in a body: JSON, or the home page's form from a browser.
+fn parse(headers: &HeaderMap, html: bool, body: &[u8]) -> Result<Map<String, Value>, Error> {
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => {}
+        "application/x-www-form-urlencoded" if html => {
+            return Ok(request::from_text(form_urlencoded::parse(body).into_owned()));
+        }
+        _ => {
+            let detail =
+                format!("the body's Content-Type is `{content_type}`: send JSON with Content-Type: application/json");
+            return Err(Error::MediaType(detail));
+        }
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(request)) => Ok(request),
+        Ok(_) => Err(Error::BadRequest("the body is JSON, but not an object like {\"variant\": \"v1.0\"}".into())),
+        Err(error) => Err(Error::BadRequest(format!("the body is not JSON: {error}"))),
+    }
+}
+
+/// `GET /runs`
+pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
+    if wants_html(&headers) {
+        return views::home(State(app)).await;
+    }
+    let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
+    Ok(([(VARY, "Accept")], Json(json!({"runs": runs}))).into_response())
+}
+
+/// `GET /runs/{id}`
+pub(crate) async fn read(
+    State(app): State<Arc<App>>,
+    Found(run): Found,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    if wants_html(&headers) {
+        return views::run(&app, &run).await;
+    }
+    Ok(([(VARY, "Accept")], Json(run.state().await?)).into_response())
+}
+
+/// `POST /runs/{id}/stop`
+pub(crate) async fn stop(
+    State(app): State<Arc<App>>,
+    Found(run): Found,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let stopped = run.clone();
+    tokio::task::spawn_blocking(move || app.scheduler.stop(&stopped, "stopped by hand")).await?;
+    let summary = run.summary();
+    Ok(match wants_html(&headers) {
+        true => Redirect::to(&summary.url).into_response(),
+        false => (StatusCode::ACCEPTED, Json(summary)).into_response(),
+    })
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Format {
+    format: Option<String>,
+}
+
+/// `GET /runs/{id}/metrics`
+pub(crate) async fn metrics(
+    Found(run): Found,
+    Query(query): Query<Format>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let accepts_csv = headers.get(ACCEPT).and_then(|a| a.to_str().ok()).is_some_and(|a| a.contains("text/csv"));
+    let csv = match query.format.as_deref() {
+        None => accepts_csv,
+        Some("csv") => true,
+        Some("json") => false,
+        Some(other) => return Err(Error::BadRequest(format!("format: got `{other}`, expected csv or json"))),
+    };
+    let history = run.state().await?.history;
+    if csv {
+        let kind = [(CONTENT_TYPE, "text/csv; charset=utf-8"), (VARY, "Accept")];
+        return Ok((kind, run_files::metrics_csv(&history)).into_response());
+    }
+    let epochs = history.into_iter().map(|report| {
+        let mut row = Map::from_iter([("epoch".into(), json!(report.epoch))]);
+        row.extend(report.metrics.into_iter().map(|(name, value)| (name, json!(value))));
+        row
+    });
+    let epochs = epochs.collect::<Vec<_>>();
+    Ok(([(VARY, "Accept")], Json(json!({"metrics": METRICS, "epochs": epochs}))).into_response())
+}
+
+/// `GET /metrics-table`
+pub(crate) async fn metrics_table() -> Json<Value> {
+    Json(json!({"metrics": METRICS}))
+}

@@ -1,0 +1,72 @@
+//! The command line: one file a subcommand, each with its `command` (the flags) and its `run`.
+
+mod serve;
+mod train;
+
+use crate::config::Config;
+use anyhow::Context;
+use clap::{ArgMatches, Args, Command};
+use std::process::ExitCode;
+use tokio::signal;
+use tracing_subscriber::EnvFilter;
+
+/// Parses the command line, runs what it asks for, and says in one line what went wrong.
+pub fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    match dispatch(&command().get_matches()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("centerscope: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> Command {
+    let command = Command::new("centerscope")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Shows how a loss shapes feature space while it trains")
+        .after_help(
+            "Without a command: serves as `serve` does and, where there is no run yet, starts a quick comparison.",
+        )
+        .args_conflicts_with_subcommands(true)
+        .subcommand(serve::command())
+        .subcommand(train::command());
+    Config::augment_args(command)
+}
+
+fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some((serve::NAME, matches)) => serve::run(matches, serve::Start::Nothing),
+        Some((train::NAME, matches)) => train::run(matches),
+        _ => serve::run(matches, serve::Start::ComparisonIfEmpty),
+    }
+}
+
+/// Comes true at Ctrl-C or, on Unix, at SIGTERM.
+///
+/// # Errors
+/// The system doesn't let the program listen for signals.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    let mut terminate =
+        signal::unix::signal(signal::unix::SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    Ok(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = signal::ctrl_c().await;
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_flags_make_sense_to_clap() {
+        super::command().debug_assert();
+    }
+}

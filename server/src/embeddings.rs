@@ -1,0 +1,131 @@
+//! The embedding of an epoch, from the `.npy` file of the run to the compact binary that the page draws.
+
+use crate::api::Found;
+use crate::artifacts;
+use crate::error::Error;
+use axum::extract::{Path, Query};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::io;
+use trainer::event::Split;
+
+/// The largest coordinate; one more marks a point that is not finite.
+const STEPS: f64 = 65_534.0;
+const NOT_FINITE: u16 = 65_535;
+
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    split: Option<String>,
+    format: Option<String>,
+}
+
+/// `GET /runs/{id}/embeddings/{epoch}`
+pub(crate) async fn read(
+    Found(run): Found,
+    Path((_, epoch)): Path<(String, String)>,
+    Query(query): Query<Which>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let split = query.split.as_deref().unwrap_or(Split::Test.word());
+    let split = Split::from_word(split)
+        .ok_or_else(|| Error::BadRequest(format!("split: got `{split}`, expected test or train")))?;
+    let none = || Error::NotFound(format!("there is no {} embedding of epoch {epoch}", split.word()));
+    let number = epoch.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(none)?;
+    let name = split.embedding_artifact(number).parse().map_err(|_| none())?;
+    match query.format.as_deref() {
+        None | Some("compact") => {}
+        Some("npy") => return artifacts::send(&run.folder, &name, &method, &headers).await,
+        Some(other) => return Err(Error::BadRequest(format!("format: got `{other}`, expected compact or npy"))),
+    }
+    let folder = run.folder.clone();
+    let bytes = tokio::task::spawn_blocking(move || folder.read(&name)).await?.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => none(),
+        _ => Error::Internal(format!("the embedding can't be read: {error}")),
+    })?;
+    let points = points(&bytes).ok_or_else(|| Error::Internal("the embedding's file is damaged".into()))?;
+    // An epoch happens once, so its embedding never changes.
+    let kept = "private, max-age=31536000, immutable";
+    Ok(([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, kept)], compact(&points)).into_response())
+}
+
+/// The points of a `.npy` file, (N, 2) f32 little-endian; `None` where the file is something else.
+/// The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+fn points(npy: &[u8]) -> Option<Vec<[f32; 2]>> {
+    let rest = npy.strip_prefix(b"\x93NUMPY\x01\x00")?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let (header, body) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+    let header = std::str::from_utf8(header).ok()?.replace(' ', "");
+    let count = header.split_once("'shape':(")?.1.split_once(",2)")?.0.parse::<usize>().ok()?;
+    let plain = header.contains("'descr':'<f4'") && header.contains("'fortran_order':False");
+    if !plain || body.len() != count.checked_mul(8)? {
+        return None;
+    }
+    let number = |bytes: &[u8]| Some(f32::from_le_bytes(bytes.try_into().ok()?));
+    body.chunks_exact(8).map(|pair| Some([number(&pair[..4])?, number(&pair[4..])?])).collect()
+}
+
+/// The compact form that `docs/api.md` defines.
+fn compact(points: &[[f32; 2]]) -> Vec<u8> {
+    let is_finite = |p: &[f32; 2]| p[0].is_finite() && p[1].is_finite();
+    let bounds = [0, 1].map(|axis| {
+        let values = points.iter().filter(|p| is_finite(p)).map(|p| p[axis]);
+        values.fold(None, |bounds: Option<(f32, f32)>, v| {
+            Some(bounds.map_or((v, v), |(low, high)| (low.min(v), high.max(v))))
+        })
+    });
+    let bounds = bounds.map(|bounds| bounds.unwrap_or((0.0, 0.0)));
+    let mut out = Vec::with_capacity(24 + 4 * points.len());
+    out.extend(b"CSE1");
+    out.extend((points.len() as u32).to_le_bytes());
+    for (low, high) in bounds {
+        out.extend(low.to_le_bytes());
+        out.extend(high.to_le_bytes());
+    }
+    for point in points {
+        for axis in [0, 1] {
+            let (low, high) = (f64::from(bounds[axis].0), f64::from(bounds[axis].1));
+            let quantised = match (is_finite(point), high > low) {
+                (false, _) => NOT_FINITE,
+                (true, false) => 0,
+                (true, true) => ((f64::from(point[axis]) - low) / (high - low) * STEPS).round() as u16,
+            };
+            out.extend(quantised.to_le_bytes());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn npy(header: &str, body: &[f32]) -> Vec<u8> {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(body.iter().flat_map(|v| v.to_le_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn a_numpy_file_becomes_points() {
+        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n";
+        assert_eq!(points(&npy(header, &[1.0, 2.0, 3.0, 4.0])), Some(vec![[1.0, 2.0], [3.0, 4.0]]));
+        assert_eq!(points(&npy(header, &[1.0, 2.0])), None, "cut off");
+        assert_eq!(points(&npy(&header.replace("f4", "f8"), &[0.0; 4])), None, "another type");
+        assert_eq!(points(b"\x93NUMPY\x01\x00\xff\xff"), None);
+    }
+
+    #[test]
+    fn the_compact_form_keeps_the_ends_and_marks_what_is_not_finite() {
+        let bytes = compact(&[[-1.0, 0.0], [3.0, 8.0], [f32::NAN, 1.0], [1.0, 4.0]]);
+        assert_eq!(&bytes[..8], b"CSE1\x04\x00\x00\x00");
+        let floats = bytes[8..24].chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>();
+        assert_eq!(floats, [-1.0, 3.0, 0.0, 8.0]);
+        let words = bytes[24..].chunks(2).map(|b| u16::from_le_bytes(b.try_into().unwrap())).collect::<Vec<_>>();
+        assert_eq!(words, [0, 0, 65534, 65534, 65535, 65535, 32767, 32767]);
+    }
+}

@@ -1,0 +1,101 @@
+//! What every request must pass and every response carries.
+//!
+//! The server has no log-in and listens on this machine only, so the danger is a web page elsewhere that uses the
+//! visitor's browser: by a name of its own that leads here (DNS rebinding, hence the check of `Host`), or by a request
+//! across sites (hence `Origin` and `Sec-Fetch-Site` on whatever changes something).
+
+use crate::App;
+use crate::error::Error;
+use axum::extract::{Request, State};
+use axum::http::header::{HOST, HeaderName, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+const HEADERS: [(&str, &str); 5] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
+         font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
+
+/// Middleware: refuses what comes from elsewhere.
+pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    match allowed(request.headers(), request.method(), &app.config.host) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Middleware: tells the browser what our pages may do.
+pub(crate) async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn allowed(headers: &HeaderMap, method: &Method, bound: &str) -> Result<(), Error> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !host_allowed(host, bound) {
+        return Err(Error::Misdirected(format!(
+            "this server does not answer to the host name `{host}`: use the address it printed when it started, \
+             or start it with --host set to that name"
+        )));
+    }
+    if method.is_safe() {
+        return Ok(());
+    }
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+    let same_origin =
+        |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
+    if let Some(origin) = text(ORIGIN)
+        && !same_origin(origin)
+    {
+        return Err(Error::Forbidden(format!("a page of `{origin}` may not change anything here")));
+    }
+    match text(HeaderName::from_static("sec-fetch-site")) {
+        None | Some("same-origin" | "none") => Ok(()),
+        Some(_) => Err(Error::Forbidden("a page of another site may not change anything here".into())),
+    }
+}
+
+/// Whether the `Host` header names this machine or what the server was told to listen on; any port.
+fn host_allowed(host: &str, bound: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or("", |(address, _)| address),
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    let address = name.parse::<IpAddr>().ok();
+    // Bound to every address, the server can't know its own; an address in figures is never rebound by DNS.
+    let bound_to_all = bound.parse::<IpAddr>().is_ok_and(|bound| bound.is_unspecified());
+    name.eq_ignore_ascii_case("localhost")
+        || name.eq_ignore_ascii_case(bound)
+        || address.is_some_and(|address| bound_to_all || address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_name_is_refused() {
+        for good in ["localhost", "LOCALHOST:8080", "127.0.0.1:9", "[::1]:8080", "[::1]"] {
+            assert!(host_allowed(good, "127.0.0.1"), "{good}");
+        }
+        for bad in ["", "evil.example", "localhost.evil.example", "192.168.1.5", "[::1", "127.0.0.1.evil.example:80"] {
+            assert!(!host_allowed(bad, "127.0.0.1"), "{bad}");
+        }
+        assert!(host_allowed("192.168.1.5:8080", "0.0.0.0"));
+        assert!(host_allowed("gpubox:8080", "gpubox"));
+        assert!(!host_allowed("evil.example", "0.0.0.0"));
+    }
+}

@@ -1,0 +1,191 @@
+//! Live streams: server-sent events of one run or of several.
+//!
+//! A stream is a position in each log and a bell to wait for (see [`crate::runs`] for why watchers pull). It sends what
+//! lies after its positions, moves them, and waits.
+
+use crate::App;
+use crate::api::{Found, listed};
+use crate::error::Error;
+use crate::runs::Run;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::select_all;
+use futures_util::stream;
+use serde::Deserialize;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Runs of one stream at most.
+const MOST: usize = 16;
+/// A sign of life this often, so that proxies and browsers don't take the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Text sent at once, about: a long log does not pile up in memory for a reader on a slow line.
+const CHUNK: usize = 256 * 1024;
+
+#[derive(Deserialize)]
+pub(crate) struct Position {
+    after: Option<String>,
+    #[serde(default)]
+    runs: String,
+}
+
+/// `GET /runs/{id}/events`
+pub(crate) async fn one(
+    State(app): State<Arc<App>>,
+    Found(run): Found,
+    Query(query): Query<Position>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let positions = positions(&query, &headers, 1)?;
+    Ok(answer(Watcher::new(&app, vec![run], positions, Form::One)))
+}
+
+/// `GET /events?runs=a,b,c`
+pub(crate) async fn several(
+    State(app): State<Arc<App>>,
+    Query(query): Query<Position>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let runs = listed(&app, &query.runs, MOST)?;
+    let positions = positions(&query, &headers, runs.len())?;
+    Ok(answer(Watcher::new(&app, runs, positions, Form::Several)))
+}
+
+/// Where to go on: `Last-Event-ID` first, since a browser that connects anew repeats the address as it was.
+fn positions(query: &Position, headers: &HeaderMap, count: usize) -> Result<Vec<u64>, Error> {
+    let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
+    let Some(text) = last.or(query.after.as_deref()).filter(|text| !text.is_empty()) else {
+        return Ok(vec![0; count]);
+    };
+    let positions = text.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>();
+    positions.ok().filter(|positions| positions.len() == count).ok_or_else(|| {
+        Error::BadRequest(format!(
+            "`{text}` is no position in this stream: expected {count} whole numbers joined by dots"
+        ))
+    })
+}
+
+fn answer(watcher: Watcher) -> Response {
+    let body = stream::unfold(Some(watcher), async |watcher| {
+        let mut watcher = watcher?;
+        let (text, more) = watcher.next().await;
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), more.then_some(watcher)))
+    });
+    // `x-accel-buffering` tells nginx not to hold events back.
+    let headers = [
+        (CONTENT_TYPE.as_str(), "text/event-stream"),
+        (CACHE_CONTROL.as_str(), "no-store"),
+        ("x-accel-buffering", "no"),
+    ];
+    (headers, Body::from_stream(body)).into_response()
+}
+
+/// How an event is told.
+#[derive(Clone, Copy)]
+enum Form {
+    /// The line as it stands, at its own position.
+    One,
+    /// The line with the run's id, at the positions in all runs.
+    Several,
+}
+
+struct Watcher {
+    sources: Vec<Source>,
+    form: Form,
+    shutdown: watch::Receiver<bool>,
+    greeted: bool,
+}
+
+struct Source {
+    run: Arc<Run>,
+    position: u64,
+    bell: watch::Receiver<()>,
+    over: bool,
+}
+
+impl Watcher {
+    fn new(app: &App, runs: Vec<Arc<Run>>, positions: Vec<u64>, form: Form) -> Watcher {
+        let sources = runs.into_iter().zip(positions).map(|(run, position)| {
+            let bell = run.bell();
+            Source { run, position, bell, over: false }
+        });
+        Watcher { sources: sources.collect(), form, shutdown: app.shutdown.subscribe(), greeted: false }
+    }
+
+    /// The next piece of the stream, and whether another one follows.
+    async fn next(&mut self) -> (String, bool) {
+        let mut text = String::new();
+        if !std::mem::replace(&mut self.greeted, true) {
+            // Sent at once, so that the reader knows that the stream is open while the run waits in the queue.
+            text.push_str(": centerscope\nretry: 1000\n\n");
+        }
+        loop {
+            if let Err(error) = self.collect(&mut text).await {
+                // The reader comes back by itself and then gets a proper error.
+                tracing::error!(error, "a stream ended");
+                return (text, false);
+            }
+            if self.sources.iter().all(|source| source.over) {
+                text.push_str("event: end\ndata: {}\n\n");
+                return (text, false);
+            }
+            if !text.is_empty() {
+                return (text, true);
+            }
+            let bells = self.sources.iter_mut().filter(|source| !source.over);
+            let ring = select_all(bells.map(|source| Box::pin(source.bell.changed())));
+            tokio::select! {
+                _ = ring => {}
+                _ = self.shutdown.wait_for(|&down| down) => return ("event: shutdown\ndata: {}\n\n".into(), false),
+                () = tokio::time::sleep(KEEP_ALIVE) => return (": keep-alive\n\n".into(), true),
+            }
+        }
+    }
+
+    /// Takes what lies after the positions, up to about a chunk.
+    async fn collect(&mut self, text: &mut String) -> Result<(), String> {
+        for index in 0..self.sources.len() {
+            let source = &mut self.sources[index];
+            if source.over {
+                continue;
+            }
+            // Marked before the look: a line that comes meanwhile rings again.
+            source.bell.mark_unchanged();
+            let (lines, over) = source.run.lines_after(source.position).await.map_err(|error| error.to_string())?;
+            let mut left = lines.len();
+            for line in &lines {
+                if text.len() > CHUNK {
+                    break;
+                }
+                left -= 1;
+                self.sources[index].position += 1;
+                self.write(text, index, line);
+            }
+            let source = &mut self.sources[index];
+            source.over = over && left == 0;
+            if left > 0 {
+                source.bell.mark_changed();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, text: &mut String, index: usize, line: &str) {
+        // Writing to a string can't fail.
+        let _ = match self.form {
+            Form::One => write!(text, "id: {}\ndata: {line}\n\n", self.sources[index].position),
+            Form::Several => {
+                let id = self.sources.iter().map(|s| s.position.to_string()).collect::<Vec<_>>().join(".");
+                // The line is an object, so what follows its first brace follows ours.
+                let rest = line.strip_prefix('{').unwrap_or(line);
+                write!(text, "id: {id}\ndata: {{\"run\":\"{}\",{rest}\n\n", self.sources[index].run.id)
+            }
+        };
+    }
+}

@@ -1,0 +1,72 @@
+//! The HTML pages: from runs to the structs of [`crate::pages`].
+
+use crate::App;
+use crate::api::listed;
+use crate::error::Error;
+use crate::pages::{ComparePage, CompareView, FormView, HomePage, RunPage, RunRow, RunView};
+use crate::runs::Run;
+use crate::state::Summary;
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::header::VARY;
+use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Plots that fit side by side.
+const MOST: usize = 6;
+
+fn page(template: &impl Template) -> Result<Response, Error> {
+    let page = template.render().map_err(|error| Error::Internal(format!("a page could not be drawn: {error}")))?;
+    Ok(([(VARY, "Accept")], Html(page)).into_response())
+}
+
+/// `GET /`
+pub(crate) async fn home(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
+    let newest = runs.first().map(|newest| CompareView::new(together(&runs, newest)));
+    let rows = runs.iter().map(RunRow::from).collect();
+    page(&HomePage { runs: rows, newest, form: FormView::new(), version: VERSION })
+}
+
+/// The runs of the same comparison, oldest first; the run alone where it belongs to none.
+fn together<'a>(newest_first: &'a [Summary], run: &'a Summary) -> Vec<&'a Summary> {
+    match &run.comparison {
+        None => vec![run],
+        Some(_) => newest_first.iter().rev().filter(|other| other.comparison == run.comparison).take(MOST).collect(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Runs {
+    #[serde(default)]
+    runs: String,
+}
+
+/// `GET /compare?runs=a,b,c`
+pub(crate) async fn compare(State(app): State<Arc<App>>, Query(query): Query<Runs>) -> Result<Response, Error> {
+    let runs = listed(&app, &query.runs, MOST)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
+    let data = runs.iter().filter_map(|run| run.data_name.as_deref()).collect::<BTreeSet<_>>();
+    if data.len() > 1 {
+        let names = data.into_iter().collect::<Vec<_>>().join(" and ");
+        let detail =
+            format!("these runs saw different images ({names}): point i would not be the same image in each plot");
+        return Err(Error::Unprocessable(detail));
+    }
+    page(&ComparePage { view: CompareView::new(&runs), version: VERSION })
+}
+
+/// `GET /runs/{id}` for a browser.
+pub(crate) async fn run(app: &App, run: &Arc<Run>) -> Result<Response, Error> {
+    let state = run.state().await?;
+    let folder = run.folder.clone();
+    let artifacts = tokio::task::spawn_blocking(move || folder.list()).await?;
+    let artifacts = artifacts.map_err(|error| Error::Internal(format!("the run's folder can't be listed: {error}")))?;
+    let compare_url = state.summary.comparison.is_some().then(|| {
+        let all = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
+        CompareView::new(together(&all, &state.summary)).url
+    });
+    page(&RunPage { run: RunView::new(&state, &artifacts, compare_url), version: VERSION })
+}
