@@ -1,0 +1,193 @@
+// Loss and accuracy over the epochs, all runs in one chart each, with the clock's epoch marked. Drawn by uPlot.
+
+import { percent, compact } from "./format.js";
+import { h, say } from "./dom.js";
+
+const SHAPES = ["circle", "triangle", "square", "diamond", "down", "cross"];
+
+/** Aligns several runs' points [[x, y]…] on one axis of x, as uPlot wants them: [xs, ys of run 0, …], null in the gaps. Pure. */
+export function align(series) {
+  const xs = [...new Set(series.flatMap((points) => points.map(([x]) => x)))].sort((a, b) => a - b);
+  const at = new Map(xs.map((x, i) => [x, i]));
+  const columns = series.map((points) => {
+    const column = new Array(xs.length).fill(null);
+    for (const [x, y] of points) column[at.get(x)] = y;
+    return column;
+  });
+  return [xs, ...columns];
+}
+
+/** The running losses of a run: x in epochs (2.5: half of the third), only what a logarithmic axis can show. Pure. */
+export function runningLoss(run) {
+  return run.progress.filter((p) => p.loss.total > 0).map((p) => [p.epoch - 1 + p.step / p.steps, p.loss.total]);
+}
+
+/** A metric of a run by epoch. Pure. */
+export function byEpoch(run, name) {
+  return run.history.filter((r) => Number.isFinite(r.metrics[name])).map((r) => [r.epoch, r.metrics[name]]);
+}
+
+class Chart {
+  #plot = null;
+  #epoch = 0;
+  #key = "";
+
+  constructor(figure, kind) {
+    this.box = figure.querySelector(".chart");
+    this.kind = kind;
+    this.readout = figure.querySelector(".chart-readout");
+    new ResizeObserver(() => {
+      if (this.#plot && this.box.clientWidth) this.#plot.setSize({ width: this.box.clientWidth, height: this.box.clientHeight });
+    }).observe(this.box);
+  }
+
+  update(runs, palette, epochs, epoch) {
+    this.#epoch = epoch;
+    this.runs = runs;
+    const series =
+      this.kind === "loss"
+        ? [
+            ...runs.map((run) => runningLoss(run)),
+            ...runs.map((run) => byEpoch(run, "train_loss").filter(([, y]) => y > 0)),
+          ]
+        : runs.map((run) => byEpoch(run, "test_accuracy"));
+    const data = align(series);
+    const key = JSON.stringify([runs.map((run) => run.id), palette, epochs]);
+    if (this.#key !== key) {
+      this.#plot?.destroy();
+      this.box.replaceChildren();
+      this.#plot = new window.uPlot(this.#options(runs, palette, epochs), data, this.box);
+      this.#key = key;
+    } else {
+      this.#plot.setData(data);
+    }
+    this.#say();
+  }
+
+  #options(runs, palette, epochs) {
+    const axis = { stroke: palette.muted, font: "11px system-ui, sans-serif", grid: { stroke: palette.line, width: 1 }, ticks: { show: false } };
+    const line = (i, extra) => ({ label: runs[i].name, stroke: palette.runs[i % 6], spanGaps: true, ...extra });
+    const perEpoch = (i) => line(i, { width: 2, points: { show: true, paths: shapePaths(SHAPES[i % 6]), size: 8, fill: palette.runs[i % 6] } });
+    const loss = this.kind === "loss";
+    return {
+      width: this.box.clientWidth || 300,
+      height: this.box.clientHeight || 200,
+      legend: { show: false },
+      padding: [10, 12, 0, 0],
+      cursor: { sync: { key: "epochs" }, points: { show: false }, y: false, drag: { x: false, y: false } },
+      scales: {
+        x: { time: false, range: [0, epochs] },
+        y: loss ? { distr: 3 } : { range: (_, min, max) => accuracyRange(min, max) },
+      },
+      axes: [
+        { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], space: 36, size: 28 },
+        {
+          ...axis,
+          size: 46,
+          values: loss
+            ? (_, ticks) => ticks.map((v) => (v && /^[125]/.test(v.toExponential()) ? String(Number(v.toPrecision(2))) : ""))
+            : (_, ticks) => ticks.map((v) => `${Number((v * 100).toFixed(2))} %`),
+        },
+      ],
+      series: [
+        {},
+        ...(loss ? runs.map((_, i) => line(i, { width: 1, alpha: 0.4, points: { show: false } })) : []),
+        ...runs.map((_, i) => perEpoch(i)),
+      ],
+      hooks: {
+        draw: [(plot) => this.#drawMark(plot, palette)],
+        setCursor: [() => this.#say()],
+      },
+    };
+  }
+
+  #drawMark(plot, palette) {
+    if (!this.#epoch) return;
+    const x = Math.round(plot.valToPos(this.#epoch, "x", true)) + 0.5;
+    const { ctx, bbox } = plot;
+    ctx.save();
+    ctx.strokeStyle = palette.accent;
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.restore();
+  }
+
+  /** The values under the pointer, else at the clock's epoch, beside the title. */
+  #say() {
+    const left = this.#plot?.cursor.left;
+    const x = left >= 0 ? Math.max(1, Math.round(this.#plot.posToVal(left, "x"))) : this.#epoch;
+    const name = this.kind === "loss" ? "train_loss" : "test_accuracy";
+    const values = this.runs.map((run) => run.history.find((r) => r.epoch === x)?.metrics[name]);
+    const text = (v) => (Number.isFinite(v) ? (this.kind === "loss" ? compact(v) : percent(v)) : "–");
+    if (this.readout.children.length !== this.runs.length + 1) {
+      this.readout.replaceChildren(
+        h("span"),
+        ...this.runs.map((run, i) => h("span", { title: run.name }, h("i", { class: `glyph run-${i}` }), h("b"))),
+      );
+    }
+    say(this.readout.children[0], x ? `epoch ${x}` : "");
+    values.forEach((v, i) => say(this.readout.children[i + 1].querySelector("b"), text(v)));
+  }
+}
+
+/** Both charts of a comparison. */
+export class Charts {
+  #charts;
+
+  constructor(root) {
+    this.#charts = ["loss", "accuracy"].flatMap((kind) => {
+      const figure = root.querySelector(`[data-chart="${kind}"]`);
+      return figure ? [new Chart(figure, kind)] : [];
+    });
+  }
+
+  update(runs, palette, epoch) {
+    const epochs = Math.max(1, ...runs.map((run) => run.epochs));
+    for (const chart of this.#charts) chart.update(runs, palette, epochs, epoch);
+  }
+}
+
+/** Accuracies from a little below the lowest to a little above the highest, never beyond 0 and 1. */
+function accuracyRange(min, max) {
+  if (min === null || max === null) return [0, 1];
+  const room = Math.max(0.005, (max - min) * 0.08);
+  return [Math.max(0, min - room), Math.min(1.0005, max + room)];
+}
+
+/** Draws a series' points in a shape of its own, so that runs are told apart without their colours. */
+function shapePaths(shape) {
+  return (plot, seriesIndex, from, to) => {
+    const path = new Path2D();
+    const radius = 3.6 * devicePixelRatio;
+    const xs = plot.data[0];
+    const ys = plot.data[seriesIndex];
+    for (let i = from; i <= to; i++) {
+      if (ys[i] === null || ys[i] === undefined) continue;
+      const x = plot.valToPos(xs[i], "x", true);
+      const y = plot.valToPos(ys[i], "y", true);
+      addShape(path, shape, x, y, radius);
+    }
+    return { fill: path, stroke: path };
+  };
+}
+
+function addShape(path, shape, x, y, r) {
+  const corners = {
+    triangle: [[0, -1.15], [1.05, 0.8], [-1.05, 0.8]],
+    down: [[0, 1.15], [1.05, -0.8], [-1.05, -0.8]],
+    square: [[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]],
+    diamond: [[0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]],
+    cross: [[-0.4, -1.1], [0.4, -1.1], [0.4, -0.4], [1.1, -0.4], [1.1, 0.4], [0.4, 0.4], [0.4, 1.1], [-0.4, 1.1], [-0.4, 0.4], [-1.1, 0.4], [-1.1, -0.4], [-0.4, -0.4]],
+  }[shape];
+  if (!corners) {
+    path.moveTo(x + r, y);
+    path.arc(x, y, r, 0, 2 * Math.PI);
+    return;
+  }
+  corners.forEach(([dx, dy], i) => path[i ? "lineTo" : "moveTo"](x + dx * r, y + dy * r));
+  path.closePath();
+}

@@ -1,0 +1,78 @@
+// What the reader decides about all plots of a comparison: classes, split, scale, layers, tool.
+
+import { h, press } from "./dom.js";
+
+const LAYERS = [
+  ["centers", "Centers", "Learned class centers (numbered discs)"],
+  ["means", "Means", "Measured class means (crosses)"],
+  ["regions", "Regions", "Exact decision regions of the last layer"],
+];
+
+/** Which classes are visible after a click on one: toggled, or alone (again: all). Pure. */
+export function afterClick(visible, clicked, alone) {
+  if (!alone) return visible.map((v, k) => (k === clicked ? !v : v));
+  const isAlone = visible.every((v, k) => v === (k === clicked));
+  return visible.map((_, k) => isAlone || k === clicked);
+}
+
+/** `on`: change(patch of the options), reset(), clear(). */
+export class Controls {
+  constructor(on) {
+    this.chips = Array.from({ length: 10 }, (_, k) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: `chip class-${k}`,
+          title: `Digit ${k}: click shows or hides, double click or Alt shows it alone`,
+          onclick: (event) => on.change({ visible: afterClick(this.options.visible, k, event.altKey || event.detail === 2) }),
+        },
+        h("i", { class: "swatch" }),
+        String(k),
+      ),
+    );
+    this.all = h(
+      "button",
+      { type: "button", class: "quiet", onclick: () => on.change({ visible: new Array(10).fill(true) }) },
+      "All",
+    );
+    this.split = choice("Points", [["test", "Test", "Test images, network in evaluation mode"], ["train", "Train", "Training images as the training pass saw them"]], (split) => on.change({ split }));
+    this.scale = choice("Scale", [["own", "Own", "Each plot fits its own points"], ["shared", "Shared", "One scale and view for all plots"]], (scale) => on.change({ scale }));
+    this.tool = choice("Drag", [["move", "Move", "Dragging moves the view"], ["lasso", "Lasso", "Dragging selects points in all plots (or Shift and drag)"]], (tool) => on.change({ tool }));
+    this.layers = LAYERS.map(([name, text, title]) =>
+      h("button", { type: "button", title, onclick: () => on.change({ [name]: !this.options[name] }) }, text),
+    );
+    this.reset = h("button", { type: "button", class: "quiet", title: "Fit all points again (double click, or 0)", onclick: on.reset }, "Reset view");
+    this.element = h(
+      "div",
+      { class: "controls" },
+      h("div", { class: "group chips", role: "group", "aria-label": "Classes" }, this.chips, this.all),
+      h("div", { class: "group", role: "group", "aria-label": "Layers" }, h("span", { class: "label" }, "Show"), h("div", { class: "segments loose" }, this.layers)),
+      this.split.element,
+      this.scale.element,
+      this.tool.element,
+      this.reset,
+    );
+  }
+
+  update(options) {
+    this.options = options;
+    this.chips.forEach((chip, k) => press(chip, options.visible[k]));
+    this.all.disabled = options.visible.every(Boolean);
+    LAYERS.forEach(([name], i) => press(this.layers[i], options[name]));
+    for (const name of ["split", "scale", "tool"]) this[name].update(options[name]);
+    this.reset.disabled = !options.zoomed;
+  }
+}
+
+/** A label and buttons of which one is pressed. */
+function choice(label, words, on) {
+  const buttons = words.map(([word, text, title]) => h("button", { type: "button", title, onclick: () => on(word) }, text));
+  const element = h(
+    "div",
+    { class: "group", role: "group", "aria-label": label },
+    h("span", { class: "label" }, label),
+    h("div", { class: "segments" }, buttons),
+  );
+  return { element, update: (chosen) => words.forEach(([word], i) => press(buttons[i], word === chosen)) };
+}

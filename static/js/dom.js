@@ -1,0 +1,28 @@
+// Elements made short.
+
+/** An element: h("button", {class: "x", onclick: f, "aria-label": "…"}, children…). Strings become text, null nothing. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** The element with data-role="…" inside another one. */
+export function role(within, name) {
+  return within.querySelector(`[data-role="${name}"]`);
+}
+
+/** Sets an element's text, only where it differs: no needless work for the screen reader. */
+export function say(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
+/** Shows what one button of a pair or a toggle stands at. */
+export function press(button, pressed) {
+  button.setAttribute("aria-pressed", String(pressed));
+}

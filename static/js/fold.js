@@ -1,0 +1,98 @@
+// What a run's events add up to: the same fold that the server does, on top of the state that it served. Pure.
+
+const ENDED = new Set(["FINISHED", "FAILED", "KILLED", "INTERRUPTED"]);
+const MOST_PROGRESS = 4000;
+
+/** Whether a run of this status has ended. */
+export function hasEnded(status) {
+  return ENDED.has(status);
+}
+
+/**
+ * Folds one event into a run's state, in place.
+ * Returns what changed: "old" (known already), "gap" (events are missing: load the state again), or the event's type.
+ */
+export function applyEvent(run, event) {
+  if (event.seq <= run.seq) return "old";
+  if (event.seq > run.seq + 1) return "gap";
+  run.seq = event.seq;
+  switch (event.type) {
+    case "preparing":
+      run.status = "RUNNING";
+      run.message = event.message;
+      run.started_ms ??= event.time_ms;
+      break;
+    case "started":
+      run.status = "RUNNING";
+      run.message = null;
+      run.data = event.data;
+      run.data_name = event.data.name;
+      run.device = event.device;
+      run.train_images = event.train_images;
+      run.steps_per_epoch = event.steps_per_epoch;
+      run.parameters = event.parameters;
+      run.version = event.version;
+      run.started_ms ??= event.time_ms;
+      run.steps = event.steps_per_epoch;
+      break;
+    case "progress":
+      run.status = "RUNNING";
+      run.progress.push(event);
+      if (run.progress.length > MOST_PROGRESS) run.progress = thinned(run.progress);
+      run.step = event.step;
+      run.steps = event.steps;
+      run.images_per_s = event.images_per_s;
+      break;
+    case "epoch":
+      run.status = "RUNNING";
+      run.history.push(event);
+      run.epoch = event.epoch;
+      run.step = 0;
+      run.test_accuracy = event.metrics.test_accuracy ?? null;
+      run.train_loss = event.metrics.train_loss ?? null;
+      run.images_per_s = event.metrics.images_per_s ?? run.images_per_s;
+      if (!(run.best_test_accuracy >= run.test_accuracy)) run.best_test_accuracy = run.test_accuracy;
+      break;
+    case "finished":
+    case "failed":
+    case "killed":
+    case "interrupted":
+      run.status = event.type.toUpperCase();
+      run.reason = event.reason ?? null;
+      run.ended_ms = event.time_ms;
+      break;
+  }
+  return event.type;
+}
+
+/** Every second element of all but the newest quarter: old progress needs no detail. */
+function thinned(list) {
+  const keep = Math.floor(list.length * 0.75);
+  return list.filter((_, i) => i >= keep || i % 2 === 0);
+}
+
+/** The report of `epoch`, or of the last epoch before it; null when there is none. */
+export function reportAt(run, epoch) {
+  for (let i = run.history.length - 1; i >= 0; i--) if (run.history[i].epoch <= epoch) return run.history[i];
+  return null;
+}
+
+/** The newest epoch that is done, 0 when none is. */
+export function newestEpoch(run) {
+  return run.history.length ? run.history[run.history.length - 1].epoch : 0;
+}
+
+/** Seconds that the rest of the current epoch's training takes at the current speed; null when unknown. */
+export function epochSecondsLeft(run) {
+  if (!run.images_per_s || !run.steps || !run.train_images) return null;
+  return ((run.steps - run.step) / run.steps) * (run.train_images / run.images_per_s);
+}
+
+/** Seconds until the last epoch is done, from the mean epoch time so far; null when unknown. */
+export function runSecondsLeft(run) {
+  const times = run.history.map((r) => r.metrics.epoch_seconds).filter(Number.isFinite);
+  if (!times.length) return null;
+  const mean = times.reduce((a, b) => a + b, 0) / times.length;
+  const underWay = run.steps ? run.step / run.steps : 0;
+  return Math.max(0, run.epochs - run.epoch - underWay) * mean;
+}

@@ -1,0 +1,17 @@
+// What a test may read: window.centerscope, a picture of the page's state that nothing in the page depends on.
+//
+// centerscope.state() → {
+//   connection: "connecting" | "live" | "lost" | "ended",
+//   received: {event type: count},         // since the page was opened
+//   embeddings_kept: number,
+//   comparison: null or {
+//     epoch, follow, marked, selected, options: {visible: [bool×10], centers, means, regions, split, scale, tool, zoomed},
+//     panels: [{run, status, epochs_received, epoch, split, zoomed, renderer: "cpu" | "webgl", drawn, points, ms, outside,
+//               place_of(index) → [left, top] in CSS pixels of the plot}]
+//   }
+// }
+
+/** Puts `state` where tests find it. */
+export function expose(state) {
+  Object.defineProperty(window, "centerscope", { value: Object.freeze({ state }) });
+}

@@ -1,0 +1,93 @@
+// What every page loads: finds what the server put on it and brings that to life. One stream of events serves them all.
+
+import { Comparison } from "./comparison.js";
+import { EmbeddingStore } from "./embeddings.js";
+import { LiveRuns } from "./live.js";
+import { decodeState, encodeState } from "./address.js";
+import { enhanceForm } from "./run-form.js";
+import { expose } from "./inspect.js";
+import { activeRuns, keepPicks, keepRows } from "./runs-table.js";
+import { keepRunPage } from "./run-page.js";
+import { say } from "./dom.js";
+
+const live = new LiveRuns();
+const store = new EmbeddingStore();
+let comparison = null;
+
+const themeButton = document.querySelector('[data-role="theme"]');
+themeButton.addEventListener("click", () => {
+  const { dataset } = document.documentElement;
+  const dark = dataset.theme ? dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  dataset.theme = dark ? "light" : "dark";
+  try {
+    localStorage.setItem("theme", dataset.theme);
+  } catch {
+    // Storage is off: the choice holds for this page.
+  }
+});
+
+for (const form of document.querySelectorAll("[data-run-form]")) enhanceForm(form);
+
+for (const form of document.querySelectorAll("[data-stop]")) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    button.disabled = true;
+    say(button, "Stopping…");
+    const response = await fetch(form.action, { method: "POST", headers: { Accept: "application/json" } }).catch(() => null);
+    if (response?.ok) return;
+    button.disabled = false;
+    say(button, "Could not stop: try again");
+  });
+}
+
+expose(() => ({
+  connection: live.status,
+  received: { ...live.received },
+  embeddings_kept: store.size,
+  comparison: comparison?.inspect() ?? null,
+}));
+
+start().catch((error) => showConnection("broken", 0, error.message));
+
+async function start() {
+  const root = document.querySelector("[data-comparison]");
+  const table = document.querySelector("[data-runs-table]");
+  const picks = document.querySelector("[data-picks]");
+  if (picks) keepPicks(picks);
+  const ids = [...(root ? root.dataset.runs.split(",") : []), ...(table ? activeRuns(table) : [])];
+  if (table) keepRows(table, live);
+  if (ids.length === 0) return;
+  const metrics = fetch("/metrics-table").then((response) => response.json());
+  await live.start(ids, showConnection);
+  if (root) mount(root, (await metrics).metrics);
+}
+
+function mount(root, metrics) {
+  const addressed = root.dataset.comparison === "page";
+  comparison = new Comparison(root, live, store, {
+    metrics,
+    restored: addressed ? decodeState(location.search) : {},
+    onChange: () => {
+      if (!addressed) return;
+      const query = encodeState(location.search, comparison.state);
+      history.replaceState(null, "", query ? `?${query}` : location.pathname);
+    },
+  });
+  const page = document.querySelector("[data-run-page]");
+  if (page) keepRunPage(page, comparison.runs[0], live, comparison, metrics);
+}
+
+function showConnection(status, seconds, detail) {
+  const element = document.querySelector('[data-role="connection"]');
+  element.dataset.status = status;
+  const text = {
+    connecting: "Connecting…",
+    live: "Live",
+    lost: `Connection lost. Trying again in ${seconds} s`,
+    ended: "",
+    broken: `${detail}. Reload the page to try again.`,
+  }[status];
+  say(element.querySelector("span"), text);
+  element.hidden = text === "";
+}

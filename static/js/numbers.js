@@ -1,0 +1,56 @@
+// The table of numbers under the plots: one row a metric, one column a run, the better one marked.
+
+import { h } from "./dom.js";
+import { metricValue } from "./format.js";
+import { reportAt } from "./fold.js";
+
+/** The indices of the best values: empty where neither way is better, where fewer than two are known, or where all are equal. Pure. */
+export function bestOf(values, higherIsBetter) {
+  const known = values.filter(Number.isFinite);
+  if (higherIsBetter === null || higherIsBetter === undefined || known.length < 2) return [];
+  const best = higherIsBetter ? Math.max(...known) : Math.min(...known);
+  if (known.every((v) => v === best)) return [];
+  return values.flatMap((v, i) => (v === best ? [i] : []));
+}
+
+/** Fills the table's body for the shown epochs. `metrics` are the server's definitions. */
+export function updateNumbers(table, metrics, runs, epochs) {
+  const reports = runs.map((run, i) => reportAt(run, epochs[i]));
+  const rows = metrics.filter((m) => reports.some((r) => r && m.name in r.metrics));
+  if (rows.length === 0) return;
+  const body = h(
+    "tbody",
+    {},
+    row("Epoch", "", "The epoch that the numbers of a column belong to.", reports.map((r) => (r ? String(r.epoch) : "–")), []),
+    rows.map((metric) => {
+      const values = reports.map((r) => r?.metrics[metric.name] ?? NaN);
+      const way = { true: " Higher is better.", false: " Lower is better." }[metric.higher_is_better] ?? "";
+      return row(
+        metric.label,
+        metric.unit,
+        metric.help + way,
+        values.map((v) => metricValue(metric.name, v)),
+        bestOf(values, metric.higher_is_better),
+      );
+    }),
+  );
+  const open = document.activeElement?.closest("tbody") === table.tBodies[0] ? document.activeElement.textContent : null;
+  table.tBodies[0].replaceWith(body);
+  if (open) [...body.querySelectorAll("[tabindex]")].find((e) => e.textContent === open)?.focus();
+}
+
+function row(label, unit, help, texts, best) {
+  return h(
+    "tr",
+    {},
+    h(
+      "th",
+      { scope: "row" },
+      h("span", { class: "term", tabindex: "0", "data-help": help }, label),
+      unit ? h("small", {}, ` ${unit}`) : null,
+    ),
+    texts.map((text, i) =>
+      h("td", { class: best.includes(i) ? "best" : null }, text, best.includes(i) ? h("span", { class: "visually-hidden" }, " (best)") : null),
+    ),
+  );
+}

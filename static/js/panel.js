@@ -1,0 +1,156 @@
+// One run in a comparison: its header, its plot, what the plot says while there is nothing to draw, and the card about the
+// image under the pointer.
+
+import { Scatter } from "./scatter.js";
+import { h, role, say } from "./dom.js";
+import { coordinate, grouped, percent, roughly } from "./format.js";
+import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft } from "./fold.js";
+import { predict } from "./geometry.js";
+
+export class Panel {
+  shown = null; // {epoch, split, report, embedding, labels}
+  #element;
+  #card;
+  #note;
+  #outside;
+
+  /** `element`: the server's <article>; `on`: see Scatter. */
+  constructor(element, run, palette, on) {
+    this.#element = element;
+    this.run = run;
+    const plot = role(element, "plot");
+    plot.replaceChildren();
+    plot.tabIndex = 0;
+    plot.setAttribute("role", "application");
+    plot.setAttribute("aria-roledescription", "scatter plot");
+    this.plot = plot;
+    this.scatter = new Scatter(plot, palette, { ...on, drawn: (stats) => this.#drawn(stats) });
+    this.#note = h("div", { class: "plot-note" });
+    this.#outside = h("div", { class: "plot-outside", hidden: true });
+    this.#card = h(
+      "div",
+      { class: "card", hidden: true },
+      h("img", { alt: "", width: "56", height: "56", decoding: "async" }),
+      h("div", { class: "card-text" }, h("b"), h("span"), h("small")),
+    );
+    plot.append(this.#note, this.#outside, this.#card);
+  }
+
+  /** Brings the header up to date; `cursor` is the epoch asked for. */
+  update(cursor) {
+    const { run } = this;
+    const element = this.#element;
+    const report = cursor ? reportAt(run, cursor) : null;
+    const status = role(element, "status");
+    say(status, run.status);
+    status.className = `status status-${run.status.toLowerCase()}`;
+    if (run.reason) status.title = run.reason;
+    const epoch = report?.epoch ?? 0;
+    say(role(element, "epoch"), `${epoch} / ${run.epochs}`);
+    say(role(element, "accuracy"), report ? percent(report.metrics.test_accuracy) : "–");
+    const speed = hasEnded(run.status) ? report?.metrics.images_per_s : run.images_per_s;
+    say(role(element, "speed"), speed ? grouped(speed) : "–");
+    const active = !hasEnded(run.status);
+    const share = active && run.steps ? run.step / run.steps : 0;
+    const bar = role(element, "bar");
+    bar.style.transform = `scaleX(${hasEnded(run.status) ? 0 : share})`;
+    bar.parentElement.title = active && run.steps ? `step ${run.step} of ${run.steps}` : "";
+    const left = active ? runSecondsLeft(run) : null;
+    say(role(element, "left"), left === null ? "" : `${roughly(left)} left`);
+    element.dataset.status = run.status.toLowerCase();
+    this.#say();
+  }
+
+  /** What stands in the plot while there are no points, and why there won't be more. */
+  #say() {
+    const { run } = this;
+    const ended = { FAILED: "Failed", KILLED: "Stopped", INTERRUPTED: "Interrupted" }[run.status];
+    let title = "";
+    let detail = "";
+    if (ended) {
+      title = ended;
+      detail = run.reason ?? "";
+    } else if (!this.shown) {
+      if (run.status === "SCHEDULED") {
+        title = "Waiting for its turn";
+        detail = "It starts when a running one ends.";
+      } else if (run.status === "FINISHED") {
+        title = "Loading…";
+      } else if (run.message) {
+        title = "Preparing the data";
+        detail = run.message;
+      } else if (newestEpoch(run)) {
+        title = "Loading…";
+      } else {
+        const seconds = epochSecondsLeft(run);
+        title = "First epoch under way";
+        detail = run.steps
+          ? `${Math.floor((100 * run.step) / run.steps)} %${seconds === null ? "" : ` · the first points in ${roughly(seconds)}`}`
+          : "Getting ready…";
+      }
+    }
+    const text = `${title}\n${detail}`;
+    if (this.#note.dataset.text === text) return;
+    this.#note.dataset.text = text;
+    this.#note.hidden = !title;
+    this.#note.classList.toggle("aside", this.shown !== null);
+    this.#note.replaceChildren(h("b", {}, title), h("span", {}, detail));
+  }
+
+  /** Something went wrong with this plot only. */
+  complain(message) {
+    this.#note.hidden = false;
+    this.#note.dataset.text = "";
+    this.#note.replaceChildren(h("b", {}, "The points could not be loaded"), h("span", {}, message));
+  }
+
+  /** Draws the points of an epoch. */
+  show(shown, glide) {
+    this.shown = shown;
+    const { embedding, labels, report } = shown;
+    const n = Math.min(embedding.n, labels.length);
+    const cut = (array) => (array.length === n ? array : array.subarray(0, n));
+    this.scatter.setData(
+      { x: cut(embedding.x), y: cut(embedding.y), labels: cut(labels), geometry: report.geometry },
+      glide,
+    );
+    this.plot.setAttribute(
+      "aria-label",
+      `Embedding of ${grouped(n)} ${shown.split} images of ${this.run.name} after epoch ${report.epoch}. ` +
+        `Shift and arrow keys move, plus and minus zoom, 0 resets.`,
+    );
+    this.#say();
+  }
+
+  /** Points at an image, −1 for none. */
+  mark(index) {
+    this.scatter.setMark(index);
+    const place = index >= 0 && this.shown ? this.scatter.markPlace() : null;
+    this.#card.hidden = !place;
+    if (!place) return;
+    const { report, labels, split, set } = this.shown;
+    const label = labels[index];
+    const guess = predict(report.geometry.weight, report.geometry.bias, place.x, place.y);
+    const [image, text] = this.#card.children;
+    const source = `/data/${set}/images/${split}/${index}.png`;
+    if (image.getAttribute("src") !== source) image.setAttribute("src", source);
+    const right = guess === label;
+    text.children[0].replaceChildren(
+      h("i", { class: `swatch class-${label}` }),
+      `${label}`,
+      h("span", { class: right ? "right" : "wrong" }, right ? " ✓" : ` → ${guess} ✗`),
+    );
+    say(text.children[1], right ? `${label}, recognised` : `${label}, taken for ${guess}`);
+    say(text.children[2], `${coordinate(place.x)}, ${coordinate(place.y)} · #${index}`);
+    // In the corner that is farthest from the point, so that the card never covers the neighbourhood looked at.
+    const vertical = place.top > place.height / 2 ? "top" : "bottom";
+    const horizontal = place.left > place.width / 2 ? "left" : "right";
+    this.#card.dataset.corner = `${vertical}-${horizontal}`;
+  }
+
+  #drawn({ outside }) {
+    const hidden = outside === 0;
+    if (this.#outside.hidden !== hidden) this.#outside.hidden = hidden;
+    if (!hidden) say(this.#outside, `${grouped(outside)} outside`);
+  }
+}

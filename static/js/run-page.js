@@ -1,0 +1,126 @@
+// What a run's own page has beyond a comparison of one: confusion matrix, last metrics, files, the stop button.
+
+import { h, role, say } from "./dom.js";
+import { metricValue } from "./format.js";
+import { reportAt, hasEnded } from "./fold.js";
+import { predict } from "./geometry.js";
+
+/** A cell's shade, 0 to 10, by its share of the row. Pure. */
+export function shade(count, rowSum) {
+  return rowSum ? Math.ceil((10 * count) / rowSum) : 0;
+}
+
+/** Keeps the page of `run` up to date; `comparison` shows its points. */
+export function keepRunPage(root, run, live, comparison, metrics) {
+  const matrix = role(root, "confusion");
+  const update = (what) => {
+    showConfusion(matrix, run, comparison);
+    showMetrics(role(root, "metrics"), run, metrics);
+    for (const [name, text] of [
+      ["device", run.device],
+      ["data", run.data?.name],
+    ]) {
+      if (text) say(role(root, name), text);
+    }
+    if (hasEnded(run.status)) role(root, "stop")?.remove();
+    const reason = role(root, "reason");
+    reason.hidden = !run.reason;
+    say(role(reason, "text"), run.reason ?? "");
+    if (what === "epoch" || hasEnded(run.status)) showArtifacts(role(root, "artifacts"), run);
+  };
+  live.subscribe((changed, what) => changed === run && what !== "progress" && update(what));
+  comparison.onEpoch = () => showConfusion(matrix, run, comparison);
+  matrix.addEventListener("click", (event) => {
+    const cell = event.target.closest("button[data-label]");
+    if (cell) selectCell(comparison, Number(cell.dataset.label), Number(cell.dataset.guess));
+  });
+  update("loaded");
+}
+
+function showConfusion(table, run, comparison) {
+  const report = reportAt(run, comparison.epoch);
+  if (!report) return;
+  role(table.closest("section"), "empty")?.remove();
+  table.hidden = false;
+  say(role(table.closest("section"), "confusion-epoch"), `epoch ${report.epoch}`);
+  const rows = report.confusion.map((row, label) => {
+    const sum = row.reduce((a, b) => a + b, 0);
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, h("i", { class: `swatch class-${label}` }), String(label)),
+      row.map((count, guess) =>
+        h(
+          "td",
+          { class: `shade-${shade(count, sum)}${guess === label ? " correct" : ""}` },
+          h(
+            "button",
+            {
+              type: "button",
+              "data-label": label,
+              "data-guess": guess,
+              disabled: count === 0,
+              title: guess === label ? `${count} images of ${label} recognised` : `${count} images of ${label} taken for ${guess}`,
+            },
+            count ? String(count) : "·",
+          ),
+        ),
+      ),
+      h("td", { class: "recall" }, sum ? `${((100 * row[label]) / sum).toFixed(1)} %` : "–"),
+    );
+  });
+  const focused = document.activeElement?.dataset;
+  table.tBodies[0].replaceChildren(...rows);
+  if (focused?.guess !== undefined)
+    table.querySelector(`button[data-label="${focused.label}"][data-guess="${focused.guess}"]`)?.focus();
+}
+
+/** Selects, in the plot, the test images of one cell of the matrix. */
+function selectCell(comparison, label, guess) {
+  const { shown } = comparison.panels[0];
+  if (!shown || shown.split !== "test") comparison.set({ split: "test" });
+  if (shown?.split !== "test") return;
+  const { weight, bias } = shown.report.geometry;
+  const picked = [];
+  for (let i = 0; i < shown.embedding.n; i++)
+    if (shown.labels[i] === label && predict(weight, bias, shown.embedding.x[i], shown.embedding.y[i]) === guess) picked.push(i);
+  comparison.select(picked);
+}
+
+function showMetrics(table, run, metrics) {
+  const last = run.history[run.history.length - 1];
+  if (!last) return;
+  table.closest("section").hidden = false;
+  const better = (metric) => {
+    if (metric.higher_is_better === null) return "";
+    const known = run.history.filter((r) => Number.isFinite(r.metrics[metric.name]));
+    const best = known.reduce((a, b) => (b.metrics[metric.name] > a.metrics[metric.name] === metric.higher_is_better && b.metrics[metric.name] !== a.metrics[metric.name] ? b : a), known[0]);
+    return best ? `${metricValue(metric.name, best.metrics[metric.name])} (epoch ${best.epoch})` : "";
+  };
+  table.tBodies[0].replaceChildren(
+    ...metrics
+      .filter((metric) => metric.name in last.metrics)
+      .map((metric) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, h("span", { class: "term", tabindex: "0", "data-help": metric.help }, metric.label), metric.unit ? h("small", {}, ` ${metric.unit}`) : null),
+          h("td", {}, metricValue(metric.name, last.metrics[metric.name])),
+          h("td", { class: "muted" }, better(metric)),
+        ),
+      ),
+  );
+}
+
+async function showArtifacts(table, run) {
+  const response = await fetch(`/runs/${run.id}/artifacts`).catch(() => null);
+  if (!response?.ok) return;
+  const { artifacts } = await response.json();
+  const sizes = (bytes) =>
+    bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  table.tBodies[0].replaceChildren(
+    ...artifacts.map((artifact) =>
+      h("tr", {}, h("td", {}, h("a", { href: artifact.url, download: "" }, artifact.name)), h("td", {}, sizes(artifact.size_bytes))),
+    ),
+  );
+}

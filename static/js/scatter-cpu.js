@@ -1,0 +1,141 @@
+// Draws points without a GPU: small discs, prepared once per class and sub-pixel position, blended into an ImageData.
+// Sixty thousand of them take about as long as one frame of a film allows on one slow core.
+//
+// Frame, for both renderers: {x, y: Float32Array in data units, moved: whether they changed since the last frame,
+// labels: Uint8Array, order: Uint32Array, visible: [bool×10], selected: Uint8Array or null, colours: [[r,g,b]×10],
+// radius: device pixels, alpha, k, ox, oy: the projection in device pixels}.
+
+const PHASES = 4; // sub-pixel positions along each axis: points glide instead of jumping from pixel to pixel
+
+/** Draws frames on a canvas with the CPU. */
+export class CpuRenderer {
+  kind = "cpu";
+  #context;
+  #image = null;
+  #pixels = null;
+  #stamps = new Map();
+
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.#context = canvas.getContext("2d");
+  }
+
+  /** Draws a frame; returns how many points fell on the canvas. */
+  draw(frame) {
+    const { width, height } = this.canvas;
+    if (width === 0 || height === 0) return 0;
+    if (!this.#image || this.#image.width !== width || this.#image.height !== height) {
+      this.#image = this.#context.createImageData(width, height);
+      this.#pixels = new Uint32Array(this.#image.data.buffer);
+    }
+    this.#pixels.fill(0);
+    let drawn;
+    if (frame.selected) {
+      drawn = this.#pass(frame, 0, frame.alpha * 0.14, frame.radius);
+      drawn += this.#pass(frame, 1, Math.min(1, frame.alpha * 1.2), frame.radius * 1.25);
+    } else {
+      drawn = this.#pass(frame, -1, frame.alpha, frame.radius);
+    }
+    unpremultiply(this.#image.data, this.#pixels);
+    this.#context.putImageData(this.#image, 0, 0);
+    return drawn;
+  }
+
+  /** Draws the points whose selection is `which` (−1: all of them). */
+  #pass(frame, which, alpha, radius) {
+    const { x, y, labels, order, visible, selected, k, ox, oy } = frame;
+    const pixels = this.#pixels;
+    const { width, height } = this.canvas;
+    const stamps = frame.colours.map((colour, c) => (visible[c] ? this.#stampsOf(colour, alpha, radius) : null));
+    const { size, reach } = stampShape(radius);
+    let drawn = 0;
+    for (let o = 0; o < order.length; o++) {
+      const i = order[o];
+      if (which >= 0 && selected[i] !== which) continue;
+      const phases = stamps[labels[i]];
+      if (!phases) continue;
+      const fx = x[i] * k + ox - reach;
+      const fy = oy - y[i] * k - reach;
+      if (!(fx > -size && fx < width && fy > -size && fy < height)) continue;
+      drawn++;
+      const px = Math.floor(fx);
+      const py = Math.floor(fy);
+      const stamp = phases[((fy - py) * PHASES) | 0][((fx - px) * PHASES) | 0];
+      const fromX = px < 0 ? -px : 0;
+      const toX = px + size > width ? width - px : size;
+      const toY = py + size > height ? height - py : size;
+      for (let sy = py < 0 ? -py : 0; sy < toY; sy++) {
+        let s = sy * size + fromX;
+        let p = (py + sy) * width + px + fromX;
+        for (let sx = fromX; sx < toX; sx++, s++, p++) {
+          const source = stamp[s];
+          if (source === 0) continue;
+          const a = source >>> 24;
+          const under = pixels[p];
+          if (a === 255 || under === 0) {
+            pixels[p] = source;
+            continue;
+          }
+          const rest = 256 - a;
+          const redBlue = (Math.imul(under & 0xff00ff, rest) >>> 8) & 0xff00ff;
+          const greenAlpha = Math.imul((under >>> 8) & 0xff00ff, rest) & 0xff00ff00;
+          pixels[p] = source + (redBlue | greenAlpha);
+        }
+      }
+    }
+    return drawn;
+  }
+
+  #stampsOf(colour, alpha, radius) {
+    const key = `${colour}/${alpha.toFixed(3)}/${radius.toFixed(3)}`;
+    if (!this.#stamps.has(key)) {
+      if (this.#stamps.size > 400) this.#stamps.clear();
+      this.#stamps.set(key, makeStamps(colour, alpha, radius));
+    }
+    return this.#stamps.get(key);
+  }
+
+  /** Nothing is held that the garbage collector does not know. */
+  destroy() {}
+}
+
+function stampShape(radius) {
+  const reach = Math.ceil(radius + 0.5);
+  return { reach, size: 2 * reach + 1 };
+}
+
+/** stamps[phaseY][phaseX]: the disc's pixels, premultiplied, as RGBA in memory order. */
+function makeStamps([r, g, b], alpha, radius) {
+  const { reach, size } = stampShape(radius);
+  return Array.from({ length: PHASES }, (_, phaseY) =>
+    Array.from({ length: PHASES }, (_, phaseX) => {
+      const stamp = new Uint32Array(size * size);
+      const cx = reach + (phaseX + 0.5) / PHASES;
+      const cy = reach + (phaseY + 0.5) / PHASES;
+      for (let y = 0; y < size; y++) {
+        for (let x = 0; x < size; x++) {
+          const edge = radius + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy);
+          const a = Math.max(0, Math.min(1, edge)) * alpha;
+          const byte = Math.round(a * 255);
+          if (byte === 0) continue;
+          const part = (c) => Math.min(byte, Math.round((c * byte) / 255));
+          stamp[y * size + x] = ((byte << 24) | (part(b) << 16) | (part(g) << 8) | part(r)) >>> 0;
+        }
+      }
+      return stamp;
+    }),
+  );
+}
+
+/** ImageData is not premultiplied, blending is: converts in place, touching only the half-transparent pixels. */
+function unpremultiply(bytes, pixels) {
+  for (let p = 0; p < pixels.length; p++) {
+    const a = pixels[p] >>> 24;
+    if (a === 0 || a === 255) continue;
+    const scale = 255 / a;
+    const at = p * 4;
+    bytes[at] *= scale;
+    bytes[at + 1] *= scale;
+    bytes[at + 2] *= scale;
+  }
+}

@@ -1,0 +1,117 @@
+// Hands on a plot: wheel and pinch zoom, drag pans (or draws a lasso), double-click and keys reset, a tap or the mouse
+// points. Speaks in CSS pixels of the plot; what that means in data units is the plot's business.
+
+const TAP_PIXELS = 6;
+
+/**
+ * Listens on `element`. `actions`: zoom(x, y, factor), pan(dx, dy), reset(), point(x, y, touch) or point(null),
+ * lasso(path, done), lassoMode(), zoomed().
+ */
+export function listen(element, actions) {
+  const pointers = new Map();
+  let path = null;
+  let travelled = 0;
+  let lastScroll = 0;
+  let lastTap = 0;
+
+  // A page that is being scrolled keeps scrolling when a plot comes under the pointer.
+  addEventListener("scroll", () => (lastScroll = performance.now()), { passive: true });
+
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && performance.now() - lastScroll < 250) return;
+      event.preventDefault();
+      const lines = event.deltaMode === 1 ? 20 : 1;
+      const strength = event.ctrlKey ? 0.01 : 0.0018;
+      const delta = Math.max(-240, Math.min(240, event.deltaY * lines));
+      const [x, y] = place(event);
+      actions.zoom(x, y, Math.exp(-delta * strength));
+    },
+    { passive: false },
+  );
+
+  element.addEventListener("pointerdown", (event) => {
+    if (event.pointerType === "mouse" && event.button !== 0) return;
+    pointers.set(event.pointerId, place(event));
+    travelled = 0;
+    if (event.pointerType === "mouse" || actions.zoomed() || actions.lassoMode()) element.setPointerCapture(event.pointerId);
+    if (pointers.size === 1 && (event.shiftKey || actions.lassoMode())) {
+      path = [place(event)];
+    } else if (path) {
+      path = null;
+      actions.lasso([], false);
+    }
+  });
+
+  element.addEventListener("pointermove", (event) => {
+    const now = place(event);
+    const before = pointers.get(event.pointerId);
+    if (!before) {
+      if (event.pointerType !== "touch") actions.point(...now, false);
+      return;
+    }
+    travelled += Math.hypot(now[0] - before[0], now[1] - before[1]);
+    if (path) {
+      path.push(now);
+      actions.lasso(path, false);
+    } else if (pointers.size === 2) {
+      const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
+      const was = Math.hypot(before[0] - other[0], before[1] - other[1]);
+      const is = Math.hypot(now[0] - other[0], now[1] - other[1]);
+      const middle = [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2];
+      actions.pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
+      if (was > 0) actions.zoom(...middle, is / was);
+    } else if (travelled > TAP_PIXELS) {
+      actions.pan(now[0] - before[0], now[1] - before[1]);
+      element.dataset.dragging = "";
+    }
+    pointers.set(event.pointerId, now);
+  });
+
+  const lift = (event) => {
+    if (!pointers.delete(event.pointerId)) return;
+    delete element.dataset.dragging;
+    const cancelled = event.type === "pointercancel";
+    if (path) {
+      const drawn = path;
+      path = null;
+      if (!cancelled && travelled > TAP_PIXELS) actions.lasso(drawn, true);
+      else actions.lasso([], false);
+    } else if (!cancelled && event.pointerType === "touch" && travelled <= TAP_PIXELS && pointers.size === 0) {
+      const now = performance.now();
+      if (now - lastTap < 320) actions.reset();
+      else actions.point(...place(event), true);
+      lastTap = now;
+    }
+  };
+  element.addEventListener("pointerup", lift);
+  element.addEventListener("pointercancel", lift);
+  element.addEventListener("pointerleave", (event) => {
+    if (event.pointerType !== "touch" && !pointers.has(event.pointerId)) actions.point(null);
+  });
+  element.addEventListener("dblclick", () => actions.reset());
+
+  element.addEventListener("keydown", (event) => {
+    const { clientWidth: w, clientHeight: h } = element;
+    const step = 40;
+    const act = {
+      "+": () => actions.zoom(w / 2, h / 2, 1.3),
+      "=": () => actions.zoom(w / 2, h / 2, 1.3),
+      "-": () => actions.zoom(w / 2, h / 2, 1 / 1.3),
+      0: () => actions.reset(),
+      Escape: () => actions.point(null),
+    }[event.key];
+    const shift = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
+    if (act && !event.ctrlKey && !event.metaKey) act();
+    else if (shift && event.shiftKey) actions.pan(...shift);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  function place(event) {
+    const box = element.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  }
+}

@@ -1,0 +1,169 @@
+// What lies under and over the points: grid, axes and decision regions below; ticks, centers, means and marks above.
+
+import { decisionRegions, projection, visibleBox } from "./geometry.js";
+import { linearTicks } from "./ticks.js";
+import { tickLabel } from "./format.js";
+import { rgba } from "./palette.js";
+
+const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+
+/** Grid, axes and, where asked for, the exact decision regions. Sizes in CSS pixels; the context is scaled already. */
+export function drawUnder(context, { view, width, height, palette, geometry, regions, visible }) {
+  context.clearRect(0, 0, width, height);
+  const box = visibleBox(view, width, height);
+  const { k, ox, oy } = projection(view, width, height);
+  if (regions && geometry) {
+    // One pixel more on each side, so that no outline shows along the plot's edge.
+    const pad = 2 / k;
+    const wide = { xMin: box.xMin - pad, xMax: box.xMax + pad, yMin: box.yMin - pad, yMax: box.yMax + pad };
+    decisionRegions(geometry.weight, geometry.bias, wide).forEach((polygon, c) => {
+      if (polygon.length < 3) return;
+      context.beginPath();
+      polygon.forEach(([x, y], i) => context[i ? "lineTo" : "moveTo"](x * k + ox, oy - y * k));
+      context.closePath();
+      context.fillStyle = rgba(palette.classes[c], visible[c] ? 0.17 : 0.05);
+      context.fill();
+      context.strokeStyle = rgba(palette.classes[c], 0.45);
+      context.lineWidth = 1;
+      context.stroke();
+    });
+  }
+  context.lineWidth = 1;
+  for (const [axis, min, max] of [
+    ["x", box.xMin, box.xMax],
+    ["y", box.yMin, box.yMax],
+  ]) {
+    for (const value of linearTicks(min, max, Math.min(width, height) / 72).values) {
+      const at = Math.round(axis === "x" ? value * k + ox : oy - value * k) + 0.5;
+      context.strokeStyle = Math.abs(value) < 1e-9 ? palette.axis : palette.line;
+      context.beginPath();
+      if (axis === "x") {
+        context.moveTo(at, 0);
+        context.lineTo(at, height);
+      } else {
+        context.moveTo(0, at);
+        context.lineTo(width, at);
+      }
+      context.stroke();
+    }
+  }
+}
+
+/** Tick labels, learned centers, class means, the mark of the highlighted point, the lasso under way. */
+export function drawOver(context, scene) {
+  const { view, width, height, palette, geometry, visible } = scene;
+  context.clearRect(0, 0, width, height);
+  const { k, ox, oy } = projection(view, width, height);
+  drawTickLabels(context, scene, k, ox, oy);
+  if (geometry && scene.means) {
+    geometry.means.forEach(([x, y], c) => visible[c] && drawCross(context, x * k + ox, oy - y * k, palette, c));
+  }
+  if (geometry && scene.centers) {
+    geometry.centers.forEach(([x, y], c) => visible[c] && drawCenter(context, x * k + ox, oy - y * k, palette, c));
+  }
+  if (scene.mark) drawMark(context, scene.mark.x * k + ox, oy - scene.mark.y * k, palette, scene.mark.label);
+  if (scene.lasso?.length > 1) drawLasso(context, scene.lasso, palette);
+}
+
+function drawTickLabels(context, { view, width, height, palette }, k, ox, oy) {
+  const box = visibleBox(view, width, height);
+  context.font = `11px ${FONT}`;
+  context.lineJoin = "round";
+  context.lineWidth = 3;
+  context.strokeStyle = rgba(palette.panel, 0.85);
+  context.fillStyle = palette.muted;
+  const write = (text, x, y) => {
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
+  };
+  const count = Math.min(width, height) / 72;
+  const xTicks = linearTicks(box.xMin, box.xMax, count);
+  context.textAlign = "center";
+  context.textBaseline = "alphabetic";
+  for (const v of xTicks.values) {
+    const at = v * k + ox;
+    if (at > 34 && at < width - 14) write(tickLabel(v, xTicks.step), at, height - 6);
+  }
+  const yTicks = linearTicks(box.yMin, box.yMax, count);
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  for (const v of yTicks.values) {
+    const at = oy - v * k;
+    if (at > 10 && at < height - 24) write(tickLabel(v, yTicks.step), 6, at);
+  }
+}
+
+function drawCenter(context, x, y, palette, c) {
+  context.beginPath();
+  context.arc(x, y, 9, 0, 2 * Math.PI);
+  context.fillStyle = rgba(palette.panel, 0.94);
+  context.fill();
+  context.lineWidth = 2.25;
+  context.strokeStyle = rgba(palette.classes[c]);
+  context.stroke();
+  context.fillStyle = palette.ink;
+  context.font = `700 11px ${FONT}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(String(c), x, y + 0.5);
+}
+
+function drawCross(context, x, y, palette, c) {
+  for (const [colour, lineWidth] of [
+    [rgba(palette.panel), 4.5],
+    [rgba(palette.classes[c]), 2],
+  ]) {
+    context.strokeStyle = colour;
+    context.lineWidth = lineWidth;
+    context.lineCap = "round";
+    context.beginPath();
+    context.moveTo(x - 5, y - 5);
+    context.lineTo(x + 5, y + 5);
+    context.moveTo(x - 5, y + 5);
+    context.lineTo(x + 5, y - 5);
+    context.stroke();
+  }
+}
+
+/** A reticle: ring and four ticks, so that it is seen without hiding what it marks. */
+function drawMark(context, x, y, palette, label) {
+  context.lineCap = "butt";
+  for (const [colour, lineWidth] of [
+    [rgba(palette.panel), 4],
+    [palette.ink, 1.75],
+  ]) {
+    context.strokeStyle = colour;
+    context.lineWidth = lineWidth;
+    context.beginPath();
+    context.arc(x, y, 7, 0, 2 * Math.PI);
+    for (const [dx, dy] of [
+      [1, 0],
+      [-1, 0],
+      [0, 1],
+      [0, -1],
+    ]) {
+      context.moveTo(x + dx * 7, y + dy * 7);
+      context.lineTo(x + dx * 13, y + dy * 13);
+    }
+    context.stroke();
+  }
+  context.fillStyle = rgba(palette.classes[label] ?? [128, 128, 128]);
+  context.beginPath();
+  context.arc(x, y, 3, 0, 2 * Math.PI);
+  context.fill();
+}
+
+function drawLasso(context, lasso, palette) {
+  context.beginPath();
+  lasso.forEach(([x, y], i) => context[i ? "lineTo" : "moveTo"](x, y));
+  context.closePath();
+  context.fillStyle = palette.accent;
+  context.globalAlpha = 0.12;
+  context.fill();
+  context.globalAlpha = 1;
+  context.strokeStyle = palette.accent;
+  context.lineWidth = 1.5;
+  context.setLineDash([4, 3]);
+  context.stroke();
+  context.setLineDash([]);
+}

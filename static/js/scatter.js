@@ -1,0 +1,370 @@
+// One scatter plot: points with the GPU or the CPU, layers under and over them, a view that zooms, pans and glides, and
+// the hover. It knows positions and labels; what they mean is the business of whoever owns it.
+
+import { BucketGrid } from "./grid.js";
+import { bounds, fit, insidePolygon, mixViews, projection, visibleBox, zoomAt } from "./geometry.js";
+import { drawOver, drawUnder } from "./scatter-layers.js";
+import { CpuRenderer } from "./scatter-cpu.js";
+import { WebglRenderer, hasRealGpu } from "./scatter-webgl.js";
+import { drawOrder } from "./order.js";
+import { listen } from "./scatter-input.js";
+
+const HOVER_PIXELS = 14;
+const GLIDE_MS = 320;
+const MOST_GLIDING_POINTS = 30_000;
+
+let gpu; // asked once a page
+const wantsGpu = () => {
+  // ?renderer=cpu|webgl decides by hand, to compare the two.
+  const asked = new URLSearchParams(location.search).get("renderer");
+  gpu ??= asked ? asked === "webgl" : hasRealGpu();
+  return gpu;
+};
+
+export class Scatter {
+  #element;
+  #layers = {};
+  #renderer;
+  #on;
+  #size = { width: 0, height: 0, ratio: 1 };
+  #data = null; // what is shown: {x, y, labels, geometry}
+  #glide = null; // where it comes from while it moves: {x, y, geometry, view, start}
+  #now = null; // what is on the screen at this moment: {x, y, geometry}
+  #box = null;
+  #grid = null;
+  #view = null; // chosen by hand; null follows the data
+  #shared = null; // a box that all plots share, instead of the data's own
+  #shown = null; // the view on the screen
+  #style = { visible: new Array(10).fill(true), centers: true, means: false, regions: false };
+  #palette;
+  #selected = null;
+  #mark = -1;
+  #lasso = null;
+  #scheduled = false;
+  #pending = "over"; // what the next frame draws: "all", or only the layer over the points
+  #moved = false;
+
+  /** What the last frame cost and drew: {renderer, drawn, points, ms, outside}. */
+  stats = { renderer: "", drawn: 0, points: 0, ms: 0, outside: 0 };
+
+  /** `on`: hover(index or −1), view(view or null), lasso(indices), lassoMode() → bool, drawn(stats). */
+  constructor(element, palette, on) {
+    this.#element = element;
+    this.#palette = palette;
+    this.#on = on;
+    for (const name of ["under", "points", "over"]) {
+      const canvas = document.createElement("canvas");
+      canvas.className = `layer layer-${name}`;
+      canvas.setAttribute("aria-hidden", "true");
+      element.append(canvas);
+      this.#layers[name] = canvas;
+    }
+    this.#renderer = this.#makeRenderer();
+    new ResizeObserver(() => this.#resize()).observe(element);
+    this.#resize();
+    listen(element, {
+      zoom: (x, y, factor) => this.#zoom(x, y, factor),
+      pan: (dx, dy) => this.#pan(dx, dy),
+      reset: () => this.setView(null, true),
+      point: (x, y, touch) => this.#point(x, y, touch),
+      lasso: (path, done) => this.#drawLasso(path, done),
+      lassoMode: () => this.#on.lassoMode(),
+      zoomed: () => this.#view !== null,
+    });
+  }
+
+  #makeRenderer() {
+    if (wantsGpu()) {
+      try {
+        return new WebglRenderer(this.#layers.points, () => this.#fallBack());
+      } catch {
+        this.#freshCanvas();
+      }
+    }
+    return new CpuRenderer(this.#layers.points);
+  }
+
+  /** The GPU was taken away: the CPU goes on. A canvas keeps its kind of context for life, so a new one is needed. */
+  #fallBack() {
+    this.#renderer.destroy();
+    this.#freshCanvas();
+    this.#renderer = new CpuRenderer(this.#layers.points);
+    this.#resize();
+  }
+
+  #freshCanvas() {
+    const fresh = this.#layers.points.cloneNode();
+    this.#layers.points.replaceWith(fresh);
+    this.#layers.points = fresh;
+  }
+
+  /** Shows points {x, y, labels} with the geometry of their epoch; glides there from the last ones if `glide`. */
+  setData(data, glide) {
+    const comparable = this.#now?.x.length === data.x.length && data.x.length <= MOST_GLIDING_POINTS;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.#glide =
+      glide && comparable && !still ? { ...this.#now, view: this.#shown, start: performance.now() } : null;
+    this.#data = data;
+    if (!this.#glide) this.#now = data;
+    this.#box = bounds(data.x, data.y);
+    this.#grid = null;
+    this.#moved = true;
+    this.#schedule();
+  }
+
+  /** Shows nothing. */
+  clear() {
+    this.#data = this.#glide = this.#now = this.#box = this.#grid = null;
+    this.#mark = -1;
+    this.stats = { ...this.stats, drawn: 0, points: 0, outside: 0 };
+    this.#schedule();
+  }
+
+  setStyle(style) {
+    Object.assign(this.#style, style);
+    this.#schedule();
+  }
+
+  setPalette(palette) {
+    this.#palette = palette;
+    this.#schedule();
+  }
+
+  /** The box of the data, null without data. */
+  get box() {
+    return this.#box;
+  }
+
+  get view() {
+    return this.#view;
+  }
+
+  /** The view: chosen by hand, or null to follow the data. `tell` reports it to the owner. */
+  setView(view, tell = false) {
+    this.#view = view;
+    this.#element.classList.toggle("zoomed", view !== null);
+    if (tell) this.#on.view(view);
+    this.#schedule();
+  }
+
+  /** A box to fit instead of the data's own, so that several plots have one scale; null for its own. */
+  setSharedBox(box) {
+    this.#shared = box;
+    this.#schedule();
+  }
+
+  /** Which point is marked, −1 for none. */
+  setMark(index) {
+    if (index === this.#mark) return;
+    this.#mark = index;
+    this.#schedule("over");
+  }
+
+  /** One byte a point: 1 stands out, 0 steps back; null: all alike. */
+  setSelection(selected) {
+    this.#selected = selected;
+    this.#schedule();
+  }
+
+  /** Where the marked point is, in CSS pixels of the plot and in data units; null when there is none. */
+  markPlace() {
+    if (this.#mark < 0 || !this.#data || this.#mark >= this.#data.x.length) return null;
+    const x = this.#data.x[this.#mark];
+    const y = this.#data.y[this.#mark];
+    const { k, ox, oy } = projection(this.#target(), this.#size.width, this.#size.height);
+    return { x, y, left: x * k + ox, top: oy - y * k, width: this.#size.width, height: this.#size.height };
+  }
+
+  /** Where image `index` is drawn: [left, top] in CSS pixels of the plot. */
+  placeOf(index) {
+    if (!this.#data) return null;
+    const { k, ox, oy } = projection(this.#target(), this.#size.width, this.#size.height);
+    return [this.#data.x[index] * k + ox, oy - this.#data.y[index] * k];
+  }
+
+  #target() {
+    if (this.#view) return this.#view;
+    const box = this.#shared ?? this.#box ?? { xMin: -1, xMax: 1, yMin: -1, yMax: 1 };
+    return fit(box, this.#size.width, this.#size.height);
+  }
+
+  #zoom(x, y, factor) {
+    const at = this.#toData(x, y);
+    this.setView(zoomAt(this.#target(), at[0], at[1], factor), true);
+    this.#shown = this.#view;
+  }
+
+  #pan(dx, dy) {
+    const view = this.#target();
+    const { k } = projection(view, this.#size.width, this.#size.height);
+    this.setView({ ...view, cx: view.cx - dx / k, cy: view.cy + dy / k }, true);
+    this.#shown = this.#view;
+  }
+
+  #toData(left, top) {
+    const { k, ox, oy } = projection(this.#target(), this.#size.width, this.#size.height);
+    return [(left - ox) / k, (oy - top) / k, k];
+  }
+
+  #point(left, top, touch) {
+    if (left === null || !this.#data) return this.#on.hover(-1);
+    this.#grid ??= new BucketGrid(this.#data.x, this.#data.y, this.#box);
+    const [x, y, k] = this.#toData(left, top);
+    const { labels } = this.#data;
+    const radius = (touch ? 2 * HOVER_PIXELS : HOVER_PIXELS) / k;
+    this.#on.hover(this.#grid.nearest(x, y, radius, (i) => this.#style.visible[labels[i]]));
+  }
+
+  #drawLasso(path, done) {
+    this.#lasso = done ? null : path;
+    this.#schedule("over");
+    if (!done || !this.#data) return;
+    const polygon = path.map(([x, y]) => this.#toData(x, y));
+    const { x, y, labels } = this.#data;
+    this.#on.lasso(insidePolygon(polygon, x, y, (i) => this.#style.visible[labels[i]]));
+  }
+
+  #resize() {
+    const ratio = Math.min(2, devicePixelRatio || 1);
+    const { clientWidth: width, clientHeight: height } = this.#element;
+    this.#size = { width, height, ratio };
+    for (const canvas of Object.values(this.#layers)) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+    }
+    this.#moved = true;
+    // At once: a canvas that changes its size is empty until it is drawn again.
+    if (width && height) this.#draw("all");
+  }
+
+  #schedule(what = "all") {
+    if (what === "all") this.#pending = "all";
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      const pending = this.#pending;
+      this.#pending = "over";
+      if (this.#size.width && this.#size.height) this.#draw(pending);
+    });
+  }
+
+  /** Moves positions and view on their way; whether they have further to go. */
+  #advance() {
+    const target = this.#target();
+    const share = this.#glide ? (performance.now() - this.#glide.start) / GLIDE_MS : 1;
+    this.#moved ||= this.#glide !== null;
+    if (share >= 1) {
+      this.#glide = null;
+      this.#now = this.#data;
+      this.#shown = target;
+      return false;
+    }
+    const t = 1 - (1 - share) ** 3;
+    this.#now = {
+      x: mixArrays(this.#glide.x, this.#data.x, t),
+      y: mixArrays(this.#glide.y, this.#data.y, t),
+      geometry: mixGeometry(this.#glide.geometry, this.#data.geometry, t),
+    };
+    this.#shown = this.#view ?? mixViews(this.#glide.view ?? target, target, t);
+    return true;
+  }
+
+  #draw(what) {
+    const { width, height, ratio } = this.#size;
+    const further = this.#advance();
+    const view = this.#shown;
+    const scene = {
+      ...this.#style,
+      view,
+      width,
+      height,
+      palette: this.#palette,
+      geometry: this.#now?.geometry,
+      lasso: this.#lasso,
+      mark: this.#markNow(),
+    };
+    if (what === "all" || further || this.#moved) {
+      const started = performance.now();
+      drawUnder(this.#context("under"), scene);
+      this.#drawPoints(view, ratio);
+      this.stats.ms = performance.now() - started;
+    }
+    drawOver(this.#context("over"), scene);
+    this.#on.drawn(this.stats);
+    if (further) this.#schedule();
+  }
+
+  #drawPoints(view, ratio) {
+    const { width, height } = this.#size;
+    this.stats.renderer = this.#renderer.kind;
+    const n = this.#now ? this.#now.x.length : 0;
+    const { k, ox, oy } = projection(view, width * ratio, height * ratio);
+    const closeness = this.#box ? fit(this.#shared ?? this.#box, width, height).units / view.units : 1;
+    const frame = {
+      x: this.#now?.x ?? [],
+      y: this.#now?.y ?? [],
+      moved: this.#moved,
+      labels: this.#data?.labels ?? [],
+      order: drawOrder(n),
+      visible: this.#style.visible,
+      selected: n ? this.#selected : null,
+      colours: this.#palette.classes,
+      ...pointLook(n, width, closeness, ratio),
+      k,
+      ox,
+      oy,
+    };
+    this.#moved = false;
+    this.stats.drawn = this.#renderer.draw(frame);
+    this.stats.points = n;
+    this.stats.outside = n ? this.#countOutside(view) : 0;
+  }
+
+  #countOutside(view) {
+    if (this.#view) return 0; // zoomed by hand: of course there is more outside
+    const { x, y } = this.#data;
+    const box = visibleBox(view, this.#size.width, this.#size.height);
+    let outside = 0;
+    for (let i = 0; i < x.length; i++)
+      if (!(x[i] >= box.xMin && x[i] <= box.xMax && y[i] >= box.yMin && y[i] <= box.yMax)) outside++;
+    return outside;
+  }
+
+  #markNow() {
+    const i = this.#mark;
+    if (i < 0 || !this.#now || i >= this.#now.x.length || !Number.isFinite(this.#now.x[i])) return null;
+    return { x: this.#now.x[i], y: this.#now.y[i], label: this.#data.labels[i] };
+  }
+
+  #context(name) {
+    const context = this.#layers[name].getContext("2d");
+    context.setTransform(this.#size.ratio, 0, 0, this.#size.ratio, 0, 0);
+    return context;
+  }
+}
+
+/** Radius in device pixels and opacity: smaller and fainter where many points share little room, larger when zoomed in. */
+function pointLook(n, width, closeness, ratio) {
+  const crowd = Math.sqrt(n / 10_000) * (440 / Math.max(200, width));
+  const radius = Math.max(0.9, Math.min(1.7, 1.55 / Math.sqrt(Math.max(0.4, crowd))));
+  const grown = Math.min(4.5, radius * Math.max(1, Math.sqrt(closeness)));
+  return { radius: grown * ratio, alpha: crowd > 1.6 ? 0.5 : 0.72 };
+}
+
+function mixArrays(a, b, t) {
+  const out = new Float32Array(b.length);
+  for (let i = 0; i < b.length; i++) out[i] = a[i] === a[i] ? a[i] + (b[i] - a[i]) * t : b[i];
+  return out;
+}
+
+function mixGeometry(a, b, t) {
+  if (!a || !b) return b;
+  const mixPairs = (p, q) => q.map(([x, y], i) => [p[i][0] + (x - p[i][0]) * t, p[i][1] + (y - p[i][1]) * t]);
+  return {
+    centers: mixPairs(a.centers, b.centers),
+    means: mixPairs(a.means, b.means),
+    weight: mixPairs(a.weight, b.weight),
+    bias: b.bias.map((v, i) => a.bias[i] + (v - a.bias[i]) * t),
+  };
+}
