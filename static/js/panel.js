@@ -24,7 +24,6 @@ export class Panel {
     plot.setAttribute("role", "application");
     plot.setAttribute("aria-roledescription", "scatter plot");
     this.plot = plot;
-    this.scatter = new Scatter(plot, palette, { ...on, drawn: (stats) => this.#drawn(stats) });
     this.#note = h("div", { class: "plot-note" });
     this.#outside = h("div", { class: "plot-outside", hidden: true });
     this.#card = h(
@@ -33,6 +32,7 @@ export class Panel {
       h("img", { alt: "", width: "56", height: "56", decoding: "async" }),
       h("div", { class: "card-text" }, h("b"), h("span"), h("small")),
     );
+    this.scatter = new Scatter(plot, palette, { ...on, drawn: (stats) => this.#drawn(stats) });
     plot.append(this.#note, this.#outside, this.#card);
   }
 
