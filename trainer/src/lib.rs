@@ -6,12 +6,26 @@
 //! | [`event`] | what a run tells the world: `RunEvent`, artifacts |
 //! | [`data`] | MNIST-format folders, download, generated digits |
 //! | [`train`] | the training loop, top to bottom |
+//! | [`network`], [`loss`], [`optim`] | what it trains, towards what, and how |
+//! | [`ops`] | the convolution block and the optimiser step, where candle is slow or wrong |
 //! | [`measure`] | accuracy, confusion, distances; the table of metrics |
+//! | [`checkpoint`], [`npy`] | what it leaves behind |
+//! | [`verify`] | replays reference numbers that PyTorch computed in f64 |
+//! | [`device`] | where it trains |
 //!
 //! The crate knows nothing of HTTP, run ids or folders of a server.
 
+pub mod checkpoint;
 pub mod data;
+pub mod device;
 pub mod event;
+pub mod loss;
 pub mod measure;
+pub mod network;
+pub mod npy;
+pub mod ops;
+pub mod optim;
+mod rng;
 pub mod spec;
 pub mod train;
+pub mod verify;

@@ -35,7 +35,6 @@ macro_rules! word_enum {
         }
     };
 }
-pub(crate) use word_enum;
 
 word_enum! {
     /// The depth of the convolutional network.

@@ -1,7 +1,26 @@
-//! The training loop.
+//! The training loop, top to bottom.
 
-use crate::{data::Dataset, event::Emission, spec::RunSpec};
-use std::sync::atomic::AtomicBool;
+use crate::checkpoint;
+use crate::data::{Dataset, Images, PIXELS, SIDE};
+use crate::event::{Artifact, CLASSES, Emission, EpochReport, Geometry, LossParts, Progress, RunEvent, Split, Start};
+use crate::loss::{CenterLoss, batch_sums};
+use crate::measure::{Predictions, spread};
+use crate::network::{CenterNet, Output};
+use crate::optim::Sgd;
+use crate::spec::RunSpec;
+use crate::{device, npy, rng};
+use candle_core::{Device, Result, Tensor};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Images that one forward pass of the evaluation takes.
+const EVAL_BATCH: usize = 250;
+/// Progress events in an epoch, when its steps are quick.
+const PROGRESS_EVENTS: usize = 24;
+/// A progress event comes at least this often (when one step takes longer: after every step).
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a training ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,31 +31,284 @@ pub enum Outcome {
     Stopped,
 }
 
-/// Why training can't go on.
+/// Why training can't go on. Each is a sentence for people.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The device asked for can't be had.
     #[error("{0}")]
     Device(String),
-    /// The loss left the numbers.
-    #[error("the loss became {loss} in epoch {epoch}, step {step}: try a smaller learning rate")]
+    /// The loss is no number any more.
+    #[error("the loss became {loss} in epoch {epoch}, step {step}: try a smaller learning rate or a smaller λ")]
     Diverged {
         /// Epoch, from 1.
         epoch: u32,
         /// Step of the epoch, from 1.
         step: usize,
-        /// The loss.
+        /// The total loss of that step.
         loss: f64,
     },
+    /// A tensor operation failed.
+    #[error("the trainer failed: {0}")]
+    Tensor(#[from] candle_core::Error),
 }
 
-/// Trains as `spec` says on `data`. Calls `emit` with [`crate::event::RunEvent::Started`], then progress and epoch
-/// events, in order; never with an event that ends a run. Looks at `stop` after every step.
+/// Trains as `spec` says on `data`.
+///
+/// Calls `emit` with [`RunEvent::Started`], then progress and epoch events, in order; never with an event that ends a
+/// run: that is for the caller, who knows why it ended. Looks at `stop` after every step.
+///
+/// # Errors
+/// See [`TrainError`].
 pub fn train(
-    _spec: &RunSpec,
-    _data: &Dataset,
-    _stop: &AtomicBool,
-    _emit: &mut dyn FnMut(Emission),
-) -> Result<Outcome, TrainError> {
+    spec: &RunSpec,
+    data: &Dataset,
+    stop: &AtomicBool,
+    emit: &mut dyn FnMut(Emission),
+) -> std::result::Result<Outcome, TrainError> {
+    let device = device::select(spec.device).map_err(TrainError::Device)?;
+    let net = CenterNet::new(spec.network, spec.width, spec.seed, &device)?;
+    let loss = CenterLoss::new(spec.distance, spec.lambda, spec.seed, &device)?;
+    let mut net_sgd = Sgd::new(net.variables(), spec.momentum)?;
+    let mut center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
+
+    let train_images = spec.train_images.min(data.train.len());
+    let steps = train_images.div_ceil(spec.batch_size);
+    emit(RunEvent::Started(start(data, train_images, steps, &net, &device)).into());
+
+    let mut best_accuracy = -1.0;
+    for epoch in 1..=spec.epochs {
+        let epoch_begun = Instant::now();
+        let lr = spec.lr_at(epoch);
+        let order = rng::epoch_order(spec.seed, epoch, train_images);
+        let mut pass = TrainingPass::new(epoch, steps, train_images);
+
+        for (step, batch) in order.chunks(spec.batch_size).enumerate() {
+            let (images, labels) = gather(&data.train, batch, &device)?;
+            let output = net.forward_train(&images)?;
+            let losses = loss.forward(&output, &labels)?;
+            let gradients = losses.total.backward()?;
+            net_sgd.step(&gradients, lr)?;
+            center_sgd.step(&gradients, spec.center_lr)?;
+
+            let parts = LossParts {
+                total: scalar(&losses.total)?,
+                cross_entropy: scalar(&losses.cross_entropy)?,
+                center_loss: scalar(&losses.center)?,
+            };
+            if !parts.total.is_finite() {
+                return Err(TrainError::Diverged { epoch, step: step + 1, loss: parts.total });
+            }
+            pass.add(parts, &on_host(&output)?, batch, &labels);
+            if let Some(progress) = pass.progress_due() {
+                emit(RunEvent::Progress(progress).into());
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Outcome::Stopped);
+            }
+        }
+
+        let training_time = epoch_begun.elapsed();
+        let test = predict(&net, &data.test, &device)?;
+        let mut metrics = pass.metrics();
+        let geometry = measure_test(spec, &net, &loss, &test, data.test.labels(), &mut metrics)?;
+        metrics.insert("learning_rate".into(), lr);
+        metrics.insert("images_per_s".into(), train_images as f64 / training_time.as_secs_f64());
+        metrics.insert("epoch_seconds".into(), epoch_begun.elapsed().as_secs_f64());
+
+        let checkpoint: Arc<[u8]> = checkpoint::save(spec, epoch, &net, &loss, &net_sgd)?.into();
+        let mut artifacts = vec![
+            Artifact { name: Split::Test.embedding_artifact(epoch), bytes: npy::from_pairs(&test.embedding).into() },
+            Artifact { name: Split::Train.embedding_artifact(epoch), bytes: npy::from_pairs(&pass.embedding).into() },
+            Artifact { name: "checkpoints/last.safetensors".into(), bytes: checkpoint.clone() },
+        ];
+        if metrics["test_accuracy"] > best_accuracy {
+            best_accuracy = metrics["test_accuracy"];
+            artifacts.push(Artifact { name: "checkpoints/best.safetensors".into(), bytes: checkpoint });
+        }
+        let report = EpochReport {
+            epoch,
+            metrics,
+            confusion: test.confusion(data.test.labels()),
+            geometry,
+            artifacts: artifacts.iter().map(|a| a.name.clone()).collect(),
+        };
+        emit(Emission { event: RunEvent::Epoch(Box::new(report)), artifacts });
+    }
     Ok(Outcome::Finished)
+}
+
+fn start(data: &Dataset, train_images: usize, steps: usize, net: &CenterNet, device: &Device) -> Start {
+    Start {
+        data: data.info.clone(),
+        train_images,
+        steps_per_epoch: steps,
+        parameters: net.parameter_count(),
+        device: device::describe(device),
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+/// Images by index as a tensor (N, 28, 28, 1) in [0, 1], and their labels.
+fn gather(images: &Images, indices: &[u32], device: &Device) -> Result<(Tensor, Vec<u8>)> {
+    let mut pixels = Vec::with_capacity(indices.len() * PIXELS);
+    for &i in indices {
+        pixels.extend(images.image(i as usize).iter().map(|&p| p as f32 / 255.0));
+    }
+    let labels = indices.iter().map(|&i| images.labels()[i as usize]).collect();
+    Ok((Tensor::from_vec(pixels, (indices.len(), SIDE, SIDE, 1), device)?, labels))
+}
+
+fn scalar(tensor: &Tensor) -> Result<f64> {
+    Ok(tensor.to_scalar::<f32>()? as f64)
+}
+
+fn on_host(output: &Output) -> Result<Predictions> {
+    let pairs = output.embedding.to_vec2::<f32>()?;
+    let logits = output.logits.to_vec2::<f32>()?;
+    Ok(Predictions {
+        embedding: pairs.iter().map(|e| [e[0], e[1]]).collect(),
+        logits: logits.iter().map(|z| std::array::from_fn::<_, CLASSES, _>(|k| z[k])).collect(),
+    })
+}
+
+/// Embedding and logits of every image, in evaluation mode and in the order of the set.
+///
+/// # Errors
+/// If the device fails.
+pub fn predict(net: &CenterNet, images: &Images, device: &Device) -> Result<Predictions> {
+    let mut all = Predictions::default();
+    let indices: Vec<u32> = (0..images.len() as u32).collect();
+    for batch in indices.chunks(EVAL_BATCH) {
+        let batch = on_host(&net.forward_eval(&gather(images, batch, device)?.0)?)?;
+        all.embedding.extend(batch.embedding);
+        all.logits.extend(batch.logits);
+    }
+    Ok(all)
+}
+
+/// Adds the metrics of the test set to `metrics` and returns the plane they were measured in.
+fn measure_test(
+    spec: &RunSpec,
+    net: &CenterNet,
+    loss: &CenterLoss,
+    test: &Predictions,
+    labels: &[u8],
+    metrics: &mut BTreeMap<String, f64>,
+) -> Result<Geometry> {
+    let centers = loss.centers.to_vec2::<f32>()?;
+    let centers: [[f32; 2]; CLASSES] = std::array::from_fn(|k| [centers[k][0], centers[k][1]]);
+    let n = labels.len().max(1) as f64;
+    // In batches of the training's size: the center loss divides by the class counts of a batch.
+    let batches = test.embedding.chunks(spec.batch_size).zip(test.logits.chunks(spec.batch_size));
+    let (cross_entropy, center) = batches
+        .zip(labels.chunks(spec.batch_size))
+        .map(|((e, z), y)| batch_sums((spec.distance, spec.lambda), e, z, y, &centers))
+        .fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+    let spread = spread(&test.embedding, labels);
+    metrics.insert("test_accuracy".into(), test.correct(labels) as f64 / n);
+    metrics.insert("test_loss".into(), (cross_entropy + center) / n);
+    metrics.insert("test_cross_entropy".into(), cross_entropy / n);
+    metrics.insert("test_center_loss".into(), center / n);
+    metrics.insert("intra_class_distance".into(), spread.intra);
+    metrics.insert("inter_class_distance".into(), spread.inter);
+    if spread.inter > 0.0 {
+        metrics.insert("intra_inter_ratio".into(), spread.intra / spread.inter);
+    }
+    let (weight, bias) = net.logits_layer()?;
+    Ok(Geometry { centers, means: spread.means, weight, bias })
+}
+
+/// Sums over one epoch's training pass.
+struct TrainingPass {
+    epoch: u32,
+    steps: usize,
+    step: usize,
+    images: usize,
+    correct: usize,
+    loss: LossSum,
+    since_progress: LossSum,
+    last_progress: Instant,
+    /// (training images, 2): row i is image i, as the step that held it saw it.
+    embedding: Vec<[f32; 2]>,
+}
+
+/// Losses weighted by the images they are means of.
+#[derive(Default)]
+struct LossSum {
+    parts: LossParts,
+    images: usize,
+    steps: usize,
+}
+
+impl LossSum {
+    fn add(&mut self, parts: LossParts, images: usize) {
+        self.parts.total += parts.total * images as f64;
+        self.parts.cross_entropy += parts.cross_entropy * images as f64;
+        self.parts.center_loss += parts.center_loss * images as f64;
+        self.images += images;
+        self.steps += 1;
+    }
+
+    fn mean(&self) -> LossParts {
+        let n = self.images.max(1) as f64;
+        LossParts {
+            total: self.parts.total / n,
+            cross_entropy: self.parts.cross_entropy / n,
+            center_loss: self.parts.center_loss / n,
+        }
+    }
+}
+
+impl TrainingPass {
+    fn new(epoch: u32, steps: usize, images: usize) -> TrainingPass {
+        TrainingPass {
+            epoch,
+            steps,
+            step: 0,
+            images,
+            correct: 0,
+            loss: LossSum::default(),
+            since_progress: LossSum::default(),
+            last_progress: Instant::now(),
+            embedding: vec![[0.0; 2]; images],
+        }
+    }
+
+    fn add(&mut self, parts: LossParts, seen: &Predictions, batch: &[u32], labels: &[u8]) {
+        for (&image, e) in batch.iter().zip(&seen.embedding) {
+            self.embedding[image as usize] = *e;
+        }
+        self.correct += seen.correct(labels);
+        self.loss.add(parts, batch.len());
+        self.since_progress.add(parts, batch.len());
+        self.step += 1;
+    }
+
+    /// A progress event, when one is due. The epoch's last step always brings one.
+    fn progress_due(&mut self) -> Option<Progress> {
+        let elapsed = self.last_progress.elapsed();
+        let enough_steps = self.since_progress.steps >= self.steps.div_ceil(PROGRESS_EVENTS);
+        if !enough_steps && elapsed < PROGRESS_INTERVAL && self.step < self.steps {
+            return None;
+        }
+        let sum = std::mem::take(&mut self.since_progress);
+        self.last_progress = Instant::now();
+        Some(Progress {
+            epoch: self.epoch,
+            step: self.step,
+            steps: self.steps,
+            loss: sum.mean(),
+            images_per_s: sum.images as f64 / elapsed.as_secs_f64().max(1e-9),
+        })
+    }
+
+    fn metrics(&self) -> BTreeMap<String, f64> {
+        let loss = self.loss.mean();
+        BTreeMap::from([
+            ("train_loss".into(), loss.total),
+            ("train_cross_entropy".into(), loss.cross_entropy),
+            ("train_center_loss".into(), loss.center_loss),
+            ("train_accuracy".into(), self.correct as f64 / self.images.max(1) as f64),
+        ])
+    }
 }

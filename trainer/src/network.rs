@@ -1,0 +1,237 @@
+//! The networks: a stack of conv blocks, a linear layer to the 2-D embedding, a linear layer to the logits.
+//!
+//! Tensors are kept channels-last (see [`crate::ops`]); [`CenterNet::export`] and [`CenterNet::import`] speak PyTorch's
+//! names and layouts, so that a checkpoint loads into the same `nn.Sequential` there.
+
+use crate::event::CLASSES;
+use crate::ops::block::{self, RunningStats, SharedStats};
+use crate::ops::conv2d::KERNEL;
+use crate::rng;
+use crate::spec::Network;
+use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::{Linear, Module};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Dimensions of the embedding: it is drawn as it is, with no projection.
+pub const EMBEDDING: usize = 2;
+
+/// Output channels of each convolution, at width 1; `POOL` ends a block of the original.
+const DEEP: &[usize] = &[32, 64, POOL, 128, 256, POOL, 512, 512, POOL, 256, 128, 64, POOL];
+/// The shallow network is the deep one without its last four entries.
+const SHALLOW_LAYERS: usize = 9;
+const POOL: usize = 0;
+
+/// What a forward pass gives.
+pub struct Output {
+    /// (N, 2)
+    pub embedding: Tensor,
+    /// (N, 10)
+    pub logits: Tensor,
+}
+
+/// Convolution, batch-norm, ReLU and perhaps max-pool.
+struct ConvBlock {
+    /// Place in the original's `nn.Sequential`, for PyTorch's names.
+    index: usize,
+    /// (5, 5, in, out)
+    weight: Var,
+    /// (2, out): γ and β
+    scale_shift: Var,
+    stats: SharedStats,
+    pool: bool,
+}
+
+/// A network with its trainable variables.
+pub struct CenterNet {
+    blocks: Vec<ConvBlock>,
+    /// (2, features): the features in (H, W, C) order.
+    embed_weight: Var,
+    embed_bias: Var,
+    /// (10, 2)
+    logits_weight: Var,
+    logits_bias: Var,
+    /// Channels and side of the last block's output.
+    features: (usize, usize),
+    device: Device,
+}
+
+impl CenterNet {
+    /// A network with PyTorch's default initialisation (uniform in ±1/√fan_in; batch-norm 1 and 0) from `seed`.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn new(network: Network, width: f64, seed: u64, device: &Device) -> Result<CenterNet> {
+        let layers = match network {
+            Network::Deep => DEEP,
+            Network::Shallow => &DEEP[..SHALLOW_LAYERS],
+        };
+        let var = |shape: &[usize]| Var::zeros(shape, candle_core::DType::F32, device);
+        let (mut channels, mut side) = (1, crate::data::SIDE);
+        let mut blocks: Vec<ConvBlock> = Vec::new();
+        for (index, &layer) in layers.iter().enumerate() {
+            if layer == POOL {
+                if let Some(last) = blocks.last_mut() {
+                    last.pool = true;
+                }
+                side /= 2;
+                continue;
+            }
+            let out = ((layer as f64 * width) as usize).max(1);
+            let scale_shift = Tensor::cat(
+                &[
+                    Tensor::ones((1, out), candle_core::DType::F32, device)?,
+                    Tensor::zeros((1, out), candle_core::DType::F32, device)?,
+                ],
+                0,
+            )?;
+            blocks.push(ConvBlock {
+                index,
+                weight: var(&[KERNEL, KERNEL, channels, out])?,
+                scale_shift: Var::from_tensor(&scale_shift)?,
+                stats: Arc::new(Mutex::new(RunningStats::new(out))),
+                pool: false,
+            });
+            channels = out;
+        }
+        let net = CenterNet {
+            blocks,
+            embed_weight: var(&[EMBEDDING, side * side * channels])?,
+            embed_bias: var(&[EMBEDDING])?,
+            logits_weight: var(&[CLASSES, EMBEDDING])?,
+            logits_bias: var(&[CLASSES])?,
+            features: (channels, side),
+            device: device.clone(),
+        };
+        net.fill(|tensor, shape, fan_in| {
+            rng::initial_weights(seed, tensor, shape.iter().product(), 1.0 / (fan_in as f64).sqrt())
+        })?;
+        Ok(net)
+    }
+
+    /// Sets the weights and biases of every convolution and linear layer: `values(number, PyTorch shape, fan_in)`, where
+    /// tensors count from 0: convolutions in forward order, then fc.weight, fc.bias, out.weight, out.bias.
+    ///
+    /// # Errors
+    /// If `values` returns another number of values than the shape holds.
+    pub fn fill(&self, values: impl Fn(u64, &[usize], usize) -> Vec<f32>) -> Result<()> {
+        let mut number = 0;
+        let mut next = |shape: &[usize], fan_in: usize| {
+            let tensor = Tensor::from_vec(values(number, shape, fan_in), shape, &self.device);
+            number += 1;
+            tensor
+        };
+        for block in &self.blocks {
+            let (_, _, input, output) = block.weight.dims4()?;
+            let tensor = next(&[output, input, KERNEL, KERNEL], input * KERNEL * KERNEL)?;
+            block.weight.set(&conv_from_torch(&tensor)?)?;
+        }
+        let features = self.embed_weight.dim(1)?;
+        self.embed_weight.set(&self.embed_from_torch(&next(&[EMBEDDING, features], features)?)?)?;
+        self.embed_bias.set(&next(&[EMBEDDING], features)?)?;
+        self.logits_weight.set(&next(&[CLASSES, EMBEDDING], EMBEDDING)?)?;
+        self.logits_bias.set(&next(&[CLASSES], EMBEDDING)?)
+    }
+
+    /// Every trainable variable.
+    pub fn variables(&self) -> Vec<Var> {
+        let blocks = self.blocks.iter().flat_map(|b| [&b.weight, &b.scale_shift]);
+        let linear = [&self.embed_weight, &self.embed_bias, &self.logits_weight, &self.logits_bias];
+        blocks.chain(linear).cloned().collect()
+    }
+
+    /// How many trainable numbers there are.
+    pub fn parameter_count(&self) -> usize {
+        self.variables().iter().map(|v| v.elem_count()).sum()
+    }
+
+    /// Training mode: batch statistics, which also move the running ones. `images`: (N, 28, 28, 1) in [0, 1].
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
+        self.forward(images, block::forward_train)
+    }
+
+    /// Evaluation mode: running statistics; not differentiable. `images`: (N, 28, 28, 1) in [0, 1].
+    ///
+    /// # Errors
+    /// If the shape is another.
+    pub fn forward_eval(&self, images: &Tensor) -> Result<Output> {
+        self.forward(images, block::forward_eval)
+    }
+
+    fn forward(
+        &self,
+        images: &Tensor,
+        run: impl Fn(&Tensor, &Tensor, &Tensor, &SharedStats, bool) -> Result<Tensor>,
+    ) -> Result<Output> {
+        let mut hidden = images.clone();
+        for block in &self.blocks {
+            hidden = run(&hidden, &block.weight, &block.scale_shift, &block.stats, block.pool)?;
+        }
+        let linear = |w: &Var, b: &Var| Linear::new(w.as_tensor().clone(), Some(b.as_tensor().clone()));
+        let embedding = linear(&self.embed_weight, &self.embed_bias).forward(&hidden.flatten_from(1)?)?;
+        let logits = linear(&self.logits_weight, &self.logits_bias).forward(&embedding)?;
+        Ok(Output { embedding, logits })
+    }
+
+    /// Weight (10, 2) and bias (10) of the layer from embedding to logits: they draw the decision regions.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn logits_layer(&self) -> Result<([[f32; EMBEDDING]; CLASSES], [f32; CLASSES])> {
+        let (weight, bias) = (self.logits_weight.to_vec2::<f32>()?, self.logits_bias.to_vec1::<f32>()?);
+        Ok((std::array::from_fn(|k| [weight[k][0], weight[k][1]]), std::array::from_fn(|k| bias[k])))
+    }
+
+    /// A tensor of each variable – its value, its gradient, its velocity: `of` decides – under PyTorch's names and in
+    /// PyTorch's layouts.
+    ///
+    /// # Errors
+    /// Those of `of`.
+    pub fn export(&self, of: impl Fn(&Var) -> Result<Tensor>) -> Result<Vec<(String, Tensor)>> {
+        let mut out = Vec::new();
+        for block in &self.blocks {
+            let scale_shift = of(&block.scale_shift)?;
+            out.push((format!("hidden.{}.0.weight", block.index), conv_to_torch(&of(&block.weight)?)?));
+            out.push((format!("hidden.{}.1.weight", block.index), scale_shift.get(0)?));
+            out.push((format!("hidden.{}.1.bias", block.index), scale_shift.get(1)?));
+        }
+        out.push(("fc.weight".into(), self.embed_to_torch(&of(&self.embed_weight)?)?));
+        out.push(("fc.bias".into(), of(&self.embed_bias)?));
+        out.push(("out.weight".into(), of(&self.logits_weight)?));
+        out.push(("out.bias".into(), of(&self.logits_bias)?));
+        Ok(out)
+    }
+
+    /// The running statistics of each batch-norm layer, under PyTorch's names.
+    pub fn export_stats(&self) -> Vec<(String, Vec<f32>)> {
+        let mut out = Vec::new();
+        for block in &self.blocks {
+            let stats = block.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            out.push((format!("hidden.{}.1.running_mean", block.index), stats.mean.clone()));
+            out.push((format!("hidden.{}.1.running_var", block.index), stats.var.clone()));
+        }
+        out
+    }
+
+    /// (2, H·W·C) to (2, C·H·W).
+    fn embed_to_torch(&self, weight: &Tensor) -> Result<Tensor> {
+        let (channels, side) = self.features;
+        weight.reshape((EMBEDDING, side, side, channels))?.permute((0, 3, 1, 2))?.contiguous()?.flatten_from(1)
+    }
+
+    fn embed_from_torch(&self, weight: &Tensor) -> Result<Tensor> {
+        let (channels, side) = self.features;
+        weight.reshape((EMBEDDING, channels, side, side))?.permute((0, 2, 3, 1))?.contiguous()?.flatten_from(1)
+    }
+}
+
+/// (5, 5, in, out) to (out, in, 5, 5).
+fn conv_to_torch(weight: &Tensor) -> Result<Tensor> {
+    weight.permute((3, 2, 0, 1))?.contiguous()
+}
+
+fn conv_from_torch(weight: &Tensor) -> Result<Tensor> {
+    weight.permute((2, 3, 1, 0))?.contiguous()
+}

@@ -1,0 +1,30 @@
+//! What candle lacks, or does badly, for these networks on a CPU.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`block`] | convolution + batch-norm + ReLU (+ max-pool), one differentiable op |
+//! | [`conv2d`] | the 5×5 convolution and its two gradients; picks the algorithm by shape |
+//! | [`im2col`] | the convolution as one matrix product over unfolded images |
+//! | [`matmul`] | matrix products on slices |
+//! | [`scratch`] | buffers that are used again |
+//! | [`sgd`] | momentum SGD in place |
+//!
+//! Activations are NHWC: (N, H, W, C), channels last, so that every inner loop runs over channels. Weights are
+//! (5, 5, in, out). Reductions run in a fixed order, whatever the number of threads.
+
+pub mod block;
+pub mod conv2d;
+pub mod im2col;
+pub mod matmul;
+pub mod scratch;
+pub mod sgd;
+
+use candle_core::{CpuStorage, Layout, Result};
+
+/// The numbers behind a contiguous f32 CPU tensor.
+fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        candle_core::bail!("expected a contiguous tensor, got strides {:?}", layout.stride())
+    };
+    Ok(&storage.as_slice::<f32>()?[start..end])
+}

@@ -1,0 +1,50 @@
+//! Buffers that outlive a step: a convolution's scratch is tens of megabytes, and mapping fresh pages for it at every
+//! step costs more than some of the arithmetic.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+/// More buffers than this are given back to the system: three runs with three buffers each fit.
+const KEPT: usize = 12;
+
+/// A buffer of f32 that returns to the pool when dropped.
+pub struct Scratch {
+    buffer: Vec<f32>,
+    len: usize,
+}
+
+/// A buffer of `len` numbers of **any** value: whoever takes it writes before reading.
+pub fn take(len: usize) -> Scratch {
+    let mut free = FREE.lock().unwrap_or_else(|e| e.into_inner());
+    let fit = free.iter().enumerate().filter(|(_, b)| b.len() >= len).min_by_key(|(_, b)| b.len()).map(|(i, _)| i);
+    let buffer = fit.map(|i| free.swap_remove(i));
+    drop(free);
+    Scratch { buffer: buffer.unwrap_or_else(|| vec![0.0; len]), len }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[..self.len]
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut free = FREE.lock().unwrap_or_else(|e| e.into_inner());
+        free.push(std::mem::take(&mut self.buffer));
+        if free.len() > KEPT
+            && let Some(smallest) = free.iter().enumerate().min_by_key(|(_, b)| b.len()).map(|(i, _)| i)
+        {
+            free.swap_remove(smallest);
+        }
+    }
+}

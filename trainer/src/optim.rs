@@ -1,0 +1,46 @@
+//! Stochastic gradient descent.
+
+use crate::ops::sgd::momentum_step;
+use candle_core::backprop::GradStore;
+use candle_core::{Result, Tensor, Var};
+
+/// SGD with momentum over a set of variables (PyTorch's `torch.optim.SGD`, dampening 0, no weight decay).
+pub struct Sgd {
+    variables: Vec<(Var, Tensor)>,
+    momentum: f64,
+}
+
+impl Sgd {
+    /// An optimiser whose velocities start at 0.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn new(variables: Vec<Var>, momentum: f64) -> Result<Sgd> {
+        let with_velocity = |v: Var| v.zeros_like().map(|velocity| (v, velocity));
+        Ok(Sgd { variables: variables.into_iter().map(with_velocity).collect::<Result<_>>()?, momentum })
+    }
+
+    /// One step with learning rate `lr`.
+    ///
+    /// # Errors
+    /// If a gradient has another shape than its variable.
+    pub fn step(&mut self, gradients: &GradStore, lr: f64) -> Result<()> {
+        for (variable, velocity) in &self.variables {
+            if let Some(gradient) = gradients.get(variable) {
+                momentum_step(variable, velocity, gradient, lr, self.momentum)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The velocity of one of the variables; zeros for any other.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn velocity(&self, variable: &Var) -> Result<Tensor> {
+        match self.variables.iter().find(|(v, _)| v.id() == variable.id()) {
+            Some((_, velocity)) => Ok(velocity.clone()),
+            None => variable.zeros_like(),
+        }
+    }
+}
