@@ -312,3 +312,121 @@ impl TrainingPass {
         ])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DataOptions, load};
+    use crate::spec::{DatasetChoice, DeviceChoice, Distance, Network, Profile};
+
+    fn tiny(network: Network, distance: Distance) -> (RunSpec, Dataset) {
+        let spec = RunSpec {
+            epochs: 2,
+            batch_size: 24,
+            width: 0.0625,
+            train_images: 100,
+            dataset: DatasetChoice::Generated,
+            device: DeviceChoice::Cpu,
+            ..RunSpec::preset(Profile::Quick, network, distance)
+        };
+        let data = load(spec.dataset, &DataOptions::default(), &mut |_| {}).unwrap();
+        let few = |images: &Images, n: usize| {
+            let pixels = (0..n).flat_map(|i| images.image(i).to_vec()).collect();
+            Images::new(pixels, images.labels()[..n].to_vec()).unwrap()
+        };
+        let data = Dataset { train: few(&data.train, 100), test: few(&data.test, 60), info: data.info.clone() };
+        (spec, data)
+    }
+
+    fn run(spec: &RunSpec, data: &Dataset) -> Vec<Emission> {
+        let mut emissions = Vec::new();
+        let outcome = train(spec, data, &AtomicBool::new(false), &mut |e| emissions.push(e)).unwrap();
+        assert_eq!(outcome, Outcome::Finished);
+        emissions
+    }
+
+    fn epochs(emissions: &[Emission]) -> Vec<EpochReport> {
+        let reports = emissions.iter().filter_map(|e| match &e.event {
+            RunEvent::Epoch(report) => Some((**report).clone()),
+            _ => None,
+        });
+        reports.collect()
+    }
+
+    /// Two runs of one spec, on pools of one and of three threads: every number but the clock's is the same to the bit.
+    #[test]
+    fn one_spec_gives_the_same_bits_for_any_number_of_threads() {
+        for (network, distance) in [(Network::Deep, Distance::Root), (Network::Shallow, Distance::Squared)] {
+            let (spec, data) = tiny(network, distance);
+            let [one, three] = [1, 3].map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| run(&spec, &data))
+            });
+            let timeless = |emissions: &[Emission]| {
+                let mut reports = epochs(emissions);
+                for report in &mut reports {
+                    report.metrics.remove("epoch_seconds");
+                    report.metrics.remove("images_per_s");
+                }
+                reports
+            };
+            assert_eq!(timeless(&one), timeless(&three));
+            let files = |emissions: &[Emission]| {
+                let all = emissions.iter().flat_map(|e| e.artifacts.clone());
+                all.map(|a| (a.name, a.bytes)).collect::<Vec<_>>()
+            };
+            assert!(files(&one) == files(&three), "checkpoints and embeddings differ");
+        }
+    }
+
+    #[test]
+    fn another_seed_gives_another_run() {
+        let (spec, data) = tiny(Network::Deep, Distance::Squared);
+        let other = RunSpec { seed: spec.seed + 1, ..spec.clone() };
+        let loss = |spec| epochs(&run(spec, &data))[0].metrics["train_loss"];
+        assert_ne!(loss(&spec), loss(&other));
+    }
+
+    #[test]
+    fn an_epoch_reports_every_metric_and_complete_embeddings() {
+        let (spec, data) = tiny(Network::Deep, Distance::Squared);
+        let emissions = run(&spec, &data);
+        assert!(matches!(emissions[0].event, RunEvent::Started(_)));
+        let reports = epochs(&emissions);
+        assert_eq!(reports.iter().map(|r| r.epoch).collect::<Vec<_>>(), [1, 2]);
+        for metric in crate::measure::METRICS {
+            assert!(reports[1].metrics.contains_key(metric.name), "{} is missing", metric.name);
+        }
+        assert_eq!(reports[1].confusion.iter().flatten().sum::<u32>(), 60);
+        let artifacts: BTreeMap<_, _> =
+            emissions.iter().flat_map(|e| &e.artifacts).map(|a| (a.name.as_str(), &a.bytes)).collect();
+        for (name, rows) in [("embeddings/test-0002.npy", 60), ("embeddings/train-0002.npy", 100)] {
+            let embedding = npy::to_pairs(artifacts[name]).unwrap();
+            assert_eq!(embedding.len(), rows);
+            assert!(embedding.iter().all(|e| *e != [0.0; 2]), "{name}: a row was never written");
+        }
+        let checkpoint = safetensors::SafeTensors::deserialize(artifacts["checkpoints/last.safetensors"]).unwrap();
+        assert_eq!(checkpoint.tensor("hidden.3.0.weight").unwrap().shape(), [8, 4, 5, 5]);
+        assert!(checkpoint.tensor("momentum.fc.weight").is_ok() && checkpoint.tensor("hidden.0.1.running_var").is_ok());
+    }
+
+    #[test]
+    fn stop_ends_the_run_before_the_next_step() {
+        let (spec, data) = tiny(Network::Deep, Distance::Squared);
+        let stop = AtomicBool::new(false);
+        let mut events = 0;
+        let outcome = train(&spec, &data, &stop, &mut |_| {
+            events += 1;
+            stop.store(true, Ordering::Relaxed);
+        });
+        assert_eq!((outcome.unwrap(), events), (Outcome::Stopped, 1 + 1));
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_ends_the_run_with_its_place() {
+        let (spec, data) = tiny(Network::Deep, Distance::Squared);
+        let spec = RunSpec { center_lr: 10.0, lr: 10.0, lambda: 1000.0, epochs: 50, ..spec };
+        let result = train(&spec, &data, &AtomicBool::new(false), &mut |_| {});
+        assert!(matches!(result, Err(TrainError::Diverged { .. })), "{result:?}");
+    }
+}

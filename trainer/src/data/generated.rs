@@ -53,13 +53,13 @@ fn draw(class: u8, rng: &mut ChaCha8Rng, image: &mut [u8]) {
     let mut curves: Vec<Stroke> = strokes(class, rng).into_iter().map(|stroke| smooth(&jitter(stroke, rng))).collect();
     warp(&mut curves, rng);
     slant(&mut curves, rng);
-    let pen = between(rng, 0.8, 2.1);
+    let pen = between(rng, 0.7, 1.75);
     fit(&mut curves, pen);
     let mut ink = [[0.0; SIDE]; SIDE];
     for curve in &curves {
         stroke_with_pen(curve, pen, rng, &mut ink);
     }
-    blur(&mut ink, between(rng, 0.1, 0.25));
+    blur(&mut ink, between(rng, 0.0, 0.14));
     let gain = between(rng, 1.05, 1.4);
     centre(&ink, gain, image);
 }
