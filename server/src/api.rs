@@ -120,13 +120,18 @@ fn parse(headers: &HeaderMap, html: bool, body: &[u8]) -> Result<Map<String, Val
     }
 }
 
+#[derive(Serialize)]
+struct Listed {
+    runs: Vec<Summary>,
+}
+
 /// `GET /runs`
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
     if wants_html(&headers) {
         return views::home(State(app)).await;
     }
     let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
-    Ok(([(VARY, "Accept")], Json(json!({"runs": runs}))).into_response())
+    Ok(([(VARY, "Accept")], Json(Listed { runs })).into_response())
 }
 
 /// `GET /runs/{id}`

@@ -65,8 +65,19 @@ pub struct App {
     pub scheduler: Arc<Scheduler>,
     /// The images.
     pub datasets: Arc<Datasets>,
-    /// Turns true when the server is about to end.
-    pub shutdown: watch::Sender<bool>,
+    /// How far the server's own end is.
+    pub phase: watch::Sender<Phase>,
+}
+
+/// How far the server's own end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It serves.
+    Up,
+    /// It stops the runs; streams still tell how they end.
+    Ending,
+    /// The runs are stopped: whatever is still open closes.
+    Down,
 }
 
 /// Every route.

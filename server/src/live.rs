@@ -3,10 +3,10 @@
 //! A stream is a position in each log and a bell to wait for (see [`crate::runs`] for why watchers pull). It sends what
 //! lies after its positions, moves them, and waits.
 
-use crate::App;
 use crate::api::{Found, listed};
 use crate::error::Error;
 use crate::runs::Run;
+use crate::{App, Phase};
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
@@ -26,6 +26,9 @@ const MOST: usize = 16;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Text sent at once, about: a long log does not pile up in memory for a reader on a slow line.
 const CHUNK: usize = 256 * 1024;
+
+const END: &str = "event: end\ndata: {}\n\n";
+const SHUTDOWN: &str = "event: shutdown\ndata: {}\n\n";
 
 #[derive(Deserialize)]
 pub(crate) struct Position {
@@ -97,7 +100,7 @@ enum Form {
 struct Watcher {
     sources: Vec<Source>,
     form: Form,
-    shutdown: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     greeted: bool,
 }
 
@@ -114,7 +117,7 @@ impl Watcher {
             let bell = run.bell();
             Source { run, position, bell, over: false }
         });
-        Watcher { sources: sources.collect(), form, shutdown: app.shutdown.subscribe(), greeted: false }
+        Watcher { sources: sources.collect(), form, phase: app.phase.subscribe(), greeted: false }
     }
 
     /// The next piece of the stream, and whether another one follows.
@@ -131,7 +134,8 @@ impl Watcher {
                 return (text, false);
             }
             if self.sources.iter().all(|source| source.over) {
-                text.push_str("event: end\ndata: {}\n\n");
+                // A reader must know whether its runs ended by themselves or with the server.
+                text.push_str(if *self.phase.borrow() == Phase::Up { END } else { SHUTDOWN });
                 return (text, false);
             }
             if !text.is_empty() {
@@ -141,7 +145,7 @@ impl Watcher {
             let ring = select_all(bells.map(|source| Box::pin(source.bell.changed())));
             tokio::select! {
                 _ = ring => {}
-                _ = self.shutdown.wait_for(|&down| down) => return ("event: shutdown\ndata: {}\n\n".into(), false),
+                _ = self.phase.wait_for(|&phase| phase == Phase::Down) => return (SHUTDOWN.into(), false),
                 () = tokio::time::sleep(KEEP_ALIVE) => return (": keep-alive\n\n".into(), true),
             }
         }

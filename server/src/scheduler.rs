@@ -142,10 +142,14 @@ impl Scheduler {
             (std::mem::take(&mut desk.waiting), desk.running.clone())
         };
         running.iter().for_each(|run| run.ask_to_stop(SHUTDOWN));
+        let kill_all =
+            |runs: Vec<Arc<Run>>| tokio::task::spawn_blocking(move || runs.iter().for_each(|run| kill(run, SHUTDOWN)));
+        let waiting = kill_all(waiting.into_iter().map(|(run, _)| run).collect());
         let mut count = self.running.subscribe();
-        let _ = tokio::time::timeout(patience, count.wait_for(|&running| running == 0)).await;
-        let left = waiting.into_iter().map(|(run, _)| run).chain(running).collect::<Vec<_>>();
-        let _ = tokio::task::spawn_blocking(move || left.iter().for_each(|run| kill(run, SHUTDOWN))).await;
+        let all = async { tokio::join!(waiting, count.wait_for(|&running| running == 0)) };
+        let _ = tokio::time::timeout(patience, all).await;
+        // A disk that is slower than this leaves the rest to the next start, which finds them interrupted.
+        let _ = tokio::time::timeout(patience / 4, kill_all(running)).await;
     }
 
     /// Fills the free places from the queue.

@@ -5,7 +5,7 @@ use crate::datasets::Datasets;
 use crate::runs::Registry;
 use crate::scheduler::Scheduler;
 use crate::store::{Store, StoreError};
-use crate::{App, router};
+use crate::{App, Phase, router};
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::net::SocketAddr;
@@ -68,7 +68,7 @@ impl Server {
         let registry = Arc::new(registry.map_err(io::Error::other).flatten().map_err(ServeError::Runs)?);
         let datasets = Arc::new(Datasets::new((&config.data).into()));
         let scheduler = Scheduler::new(config.jobs.into(), registry.clone(), datasets.clone());
-        let app = Arc::new(App { config, registry, scheduler, datasets, shutdown: watch::Sender::new(false) });
+        let app = Arc::new(App { config, registry, scheduler, datasets, phase: watch::Sender::new(Phase::Up) });
         Ok(Server { app, address, listener })
     }
 
@@ -78,20 +78,21 @@ impl Server {
     /// The network gave way.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let Server { app, listener, .. } = self;
-        let mut down = app.shutdown.subscribe();
-        let graceful = async move { drop(down.wait_for(|&down| down).await) };
+        let mut phase = app.phase.subscribe();
+        let graceful = async move { drop(phase.wait_for(|&phase| phase == Phase::Down).await) };
         let serving = axum::serve(listener, router(app.clone())).with_graceful_shutdown(graceful).into_future();
         tokio::pin!(serving);
         tokio::select! {
             ended = &mut serving => return ended.map_err(ServeError::Network),
             () = stop => {}
         }
+        app.phase.send_replace(Phase::Ending);
         // Requests are answered while the runs come to their ends, so that watchers see how.
         tokio::select! {
             ended = &mut serving => return ended.map_err(ServeError::Network),
             () = app.scheduler.shut_down(PATIENCE) => {}
         }
-        app.shutdown.send_replace(true);
+        app.phase.send_replace(Phase::Down);
         match tokio::time::timeout(LAST_WORDS, serving).await {
             Ok(ended) => ended.map_err(ServeError::Network),
             // A reader that doesn't let go of its connection doesn't keep the server from ending.

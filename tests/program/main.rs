@@ -1,0 +1,13 @@
+//! Tests of the whole program: the real server on a free port, tiny real networks, generated digits, no network.
+//!
+//! Nothing here sleeps: a test waits for the events of the live stream.
+
+mod support;
+
+mod artifacts;
+mod cli;
+mod guards;
+mod live;
+mod pages;
+mod rest;
+mod restart;

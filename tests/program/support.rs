@@ -1,0 +1,247 @@
+//! A server for a test, and a client that sends exactly what it is told.
+
+use centerscope::config::Config;
+use centerscope::serve::{ServeError, Server};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::{OnceLock, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// Longer than anything here takes on a busy machine; a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A running server; it ends when dropped.
+pub struct Site {
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Site {
+    pub fn start(runs_dir: &Path) -> Site {
+        Site::with(Config::for_testing(runs_dir)).unwrap()
+    }
+
+    pub fn with(config: Config) -> Result<Site, ServeError> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                match Server::bind(config).await {
+                    Ok(server) => {
+                        tell.send(Ok(server.address)).unwrap();
+                        server.run(async { drop(stopped.await) }).await.unwrap();
+                    }
+                    Err(error) => tell.send(Err(error)).unwrap(),
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_millis(100));
+        });
+        let address = told.recv().unwrap()?;
+        Ok(Site { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Asks the server to end, without waiting for it.
+    pub fn ask_to_end(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Sends a request with these headers (`Host` comes by itself unless given).
+    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut stream = self.open(method, target, headers, body);
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        Reply::parse(&bytes)
+    }
+
+    fn open(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // HTTP/1.0, so that an answer ends where the connection does.
+        let mut head = format!("{method} {target} HTTP/1.0\r\nContent-Length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            head.push_str(&format!("Host: {}\r\n", self.address));
+        }
+        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        // The server may refuse a large body before it has it all.
+        let _ = stream.write_all(body);
+        stream
+    }
+
+    pub fn get(&self, target: &str) -> Reply {
+        self.send("GET", target, &[], b"")
+    }
+
+    pub fn get_page(&self, target: &str) -> Reply {
+        self.send("GET", target, &[("Accept", "text/html,*/*;q=0.8")], b"")
+    }
+
+    pub fn post(&self, target: &str, body: &Value) -> Reply {
+        self.send("POST", target, &[("Content-Type", "application/json")], body.to_string().as_bytes())
+    }
+
+    /// Starts runs and gives their ids.
+    pub fn start_runs(&self, request: Value) -> Vec<String> {
+        let reply = self.post("/runs", &request);
+        assert_eq!(reply.status, 201, "{}", reply.text());
+        let runs = reply.json()["runs"].as_array().unwrap().clone();
+        runs.iter().map(|run| run["id"].as_str().unwrap().to_string()).collect()
+    }
+
+    /// Starts a tiny run and waits until it is over.
+    pub fn tiny_run(&self) -> String {
+        let id = self.start_runs(tiny(json!({"variant": "v1.0"}))).remove(0);
+        self.events(&format!("/runs/{id}/events"), None).to_end();
+        id
+    }
+
+    /// Opens a live stream, as a browser does that has seen `last`.
+    pub fn events(&self, target: &str, last: Option<&str>) -> Events {
+        let headers = last.map(|last| ("Last-Event-ID", last));
+        let mut reader = BufReader::new(self.open("GET", target, headers.as_slice(), b""));
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+        }
+        assert!(head.contains(" 200 ") && head.contains("text/event-stream"), "{head}");
+        Events { reader }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.ask_to_end();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || thread::panicking(), "the server broke down");
+        }
+    }
+}
+
+/// A request for a network that trains in moments, with more fields.
+pub fn tiny(more: Value) -> Value {
+    let mut request = json!({"dataset": "generated", "train_images": 64, "width": 0.03125, "epochs": 2, "batch_size": 32, "device": "cpu"});
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request
+}
+
+/// A request for a run that goes on until it is stopped.
+pub fn endless(more: Value) -> Value {
+    let mut request = tiny(json!({"epochs": 1000, "train_images": 12_000}));
+    request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    request
+}
+
+/// An answer.
+pub struct Reply {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    fn parse(bytes: &[u8]) -> Reply {
+        let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("an answer with a head");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let mut lines = head.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(a, b)| (a.to_string(), b.to_string()));
+        Reply { status, headers: headers.collect(), body: bytes[end + 4..].to_vec() }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// One server-sent event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub id: String,
+    /// Empty for a line of the log.
+    pub kind: String,
+    pub data: String,
+}
+
+impl Event {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap()
+    }
+}
+
+/// A live stream.
+pub struct Events {
+    reader: BufReader<TcpStream>,
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let mut event = Event { id: String::new(), kind: String::new(), data: String::new() };
+        loop {
+            let mut line = String::new();
+            if self.reader.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            match line.trim_end().split_once(": ") {
+                Some(("id", id)) => event.id = id.into(),
+                Some(("event", kind)) => event.kind = kind.into(),
+                Some(("data", data)) => event.data = data.into(),
+                None if !event.data.is_empty() => return Some(event),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Events {
+    /// Every line up to the end, which must come as `event: end`.
+    pub fn to_end(self) -> Vec<Event> {
+        let mut events = self.collect::<Vec<_>>();
+        let last = events.pop().expect("a stream does not end in silence");
+        assert_eq!(last.kind, "end", "{last:?}");
+        events
+    }
+
+    /// The first line of that type.
+    pub fn until(&mut self, kind: &str) -> Value {
+        self.map(|event| event.json()).find(|line| line["type"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+    }
+}
+
+/// A server with a finished comparison of three tiny runs, for tests that only look.
+pub struct Finished {
+    pub site: Site,
+    pub ids: Vec<String>,
+    _home: TempDir,
+    pub runs_dir: std::path::PathBuf,
+}
+
+/// The one that all such tests share: training is what takes time.
+pub fn finished() -> &'static Finished {
+    static FINISHED: OnceLock<Finished> = OnceLock::new();
+    FINISHED.get_or_init(|| {
+        let home = tempfile::tempdir().unwrap();
+        let runs_dir = home.path().join("runs");
+        let site = Site::start(&runs_dir);
+        let ids = site.start_runs(tiny(json!({"seed": 5, "name": "shared"})));
+        site.events(&format!("/events?runs={}", ids.join(",")), None).to_end();
+        Finished { site, ids, _home: home, runs_dir }
+    })
+}
