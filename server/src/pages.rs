@@ -7,7 +7,7 @@ use crate::text;
 use askama::Template;
 use trainer::event::{CLASSES, EpochReport};
 use trainer::measure::METRICS;
-use trainer::spec::{Distance, FIELDS, Field, Kind, Network, Profile, RunSpec, Variant};
+use trainer::spec::{Distance, FIELDS, Field, Kind, Profile, RunSpec, Variant};
 
 /// The home page.
 #[derive(Template)]
@@ -255,6 +255,8 @@ pub struct VariantOption {
 pub struct FormField {
     /// `batch_size`
     pub name: &'static str,
+    /// The same for people: `Batch size`.
+    pub label: String,
     /// `number`, `select` or `text`.
     pub input: &'static str,
     /// Smallest allowed; empty unless `input` is `number`.
@@ -429,17 +431,22 @@ impl FormView {
                 formula: formula(distance),
             }
         });
-        let preset = |profile| {
-            let spec = RunSpec::preset(profile, Network::Deep, Distance::Squared);
-            serde_json::to_value(spec).unwrap_or_default()
+        // One value where the variants agree, else all of theirs: `16 / 10 / 12`.
+        let default = |profile, f: &Field| {
+            let values = Variant::ALL.iter().filter_map(|v| {
+                let (network, distance) = v.parts();
+                let spec = serde_json::to_value(RunSpec::preset(profile, network, distance)).ok()?;
+                spec.get(f.name).map(text::plain)
+            });
+            let mut values = values.collect::<Vec<_>>();
+            values.dedup();
+            values.join(" / ")
         };
-        let (quick, full) = (preset(Profile::Quick), preset(Profile::Full));
-        let default = |values: &serde_json::Value, f: &Field| values.get(f.name).map(text::plain).unwrap_or_default();
         // The checkboxes called `variants` say all that these three say.
         let fields = FIELDS.iter().filter(|f| !matches!(f.name, "variant" | "network" | "distance"));
         FormView {
             variants: variants.collect(),
-            fields: fields.map(|f| FormField::new(f, default(&quick, f), default(&full, f))).collect(),
+            fields: fields.map(|f| FormField::new(f, default(Profile::Quick, f), default(Profile::Full, f))).collect(),
         }
     }
 }
@@ -447,6 +454,22 @@ impl FormView {
 impl Default for FormView {
     fn default() -> FormView {
         FormView::new()
+    }
+}
+
+/// A field's name for people.
+fn field_label(name: &str) -> String {
+    match name {
+        "lr" => "Learning rate".into(),
+        "center_lr" => "Learning rate of the centers".into(),
+        "lr_step" => "Learning rate: epochs a step".into(),
+        "lr_gamma" => "Learning rate: factor a step".into(),
+        "lambda" => "Weight λ".into(),
+        other => {
+            let spaced = other.replace('_', " ");
+            let (first, rest) = spaced.split_at(1);
+            first.to_uppercase() + rest
+        }
     }
 }
 
@@ -460,6 +483,6 @@ impl FormField {
         };
         let advanced = !matches!(f.name, "name" | "profile" | "epochs" | "seed" | "train_images" | "dataset");
         let expected = f.expected();
-        FormField { name: f.name, input, min, max, step, expected, options, quick, full, help: f.help, advanced }
+        FormField { name: f.name, label: field_label(f.name), input, min, max, step, expected, options, quick, full, help: f.help, advanced }
     }
 }

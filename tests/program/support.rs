@@ -16,18 +16,18 @@ use tokio::sync::oneshot;
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A running server; it ends when dropped.
-pub struct Site {
-    pub address: SocketAddr,
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Site {
-    pub fn start(runs_dir: &Path) -> Site {
+    pub(crate) fn start(runs_dir: &Path) -> Site {
         Site::with(Config::for_testing(runs_dir)).unwrap()
     }
 
-    pub fn with(config: Config) -> Result<Site, ServeError> {
+    pub(crate) fn with(config: Config) -> Result<Site, ServeError> {
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -48,12 +48,12 @@ impl Site {
     }
 
     /// Asks the server to end, without waiting for it.
-    pub fn ask_to_end(&mut self) {
+    pub(crate) fn ask_to_end(&mut self) {
         drop(self.stop.take());
     }
 
     /// Sends a request with these headers (`Host` comes by itself unless given).
-    pub fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut stream = self.open(method, target, headers, body);
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
@@ -75,20 +75,20 @@ impl Site {
         stream
     }
 
-    pub fn get(&self, target: &str) -> Reply {
+    pub(crate) fn get(&self, target: &str) -> Reply {
         self.send("GET", target, &[], b"")
     }
 
-    pub fn get_page(&self, target: &str) -> Reply {
+    pub(crate) fn get_page(&self, target: &str) -> Reply {
         self.send("GET", target, &[("Accept", "text/html,*/*;q=0.8")], b"")
     }
 
-    pub fn post(&self, target: &str, body: &Value) -> Reply {
+    pub(crate) fn post(&self, target: &str, body: &Value) -> Reply {
         self.send("POST", target, &[("Content-Type", "application/json")], body.to_string().as_bytes())
     }
 
     /// Starts runs and gives their ids.
-    pub fn start_runs(&self, request: Value) -> Vec<String> {
+    pub(crate) fn start_runs(&self, request: Value) -> Vec<String> {
         let reply = self.post("/runs", &request);
         assert_eq!(reply.status, 201, "{}", reply.text());
         let runs = reply.json()["runs"].as_array().unwrap().clone();
@@ -96,14 +96,14 @@ impl Site {
     }
 
     /// Starts a tiny run and waits until it is over.
-    pub fn tiny_run(&self) -> String {
+    pub(crate) fn tiny_run(&self) -> String {
         let id = self.start_runs(tiny(json!({"variant": "v1.0"}))).remove(0);
         self.events(&format!("/runs/{id}/events"), None).to_end();
         id
     }
 
     /// Opens a live stream, as a browser does that has seen `last`.
-    pub fn events(&self, target: &str, last: Option<&str>) -> Events {
+    pub(crate) fn events(&self, target: &str, last: Option<&str>) -> Events {
         let headers = last.map(|last| ("Last-Event-ID", last));
         let mut reader = BufReader::new(self.open("GET", target, headers.as_slice(), b""));
         let mut head = String::new();
@@ -126,24 +126,24 @@ impl Drop for Site {
 }
 
 /// A request for a network that trains in moments, with more fields.
-pub fn tiny(more: Value) -> Value {
+pub(crate) fn tiny(more: Value) -> Value {
     let mut request = json!({"dataset": "generated", "train_images": 64, "width": 0.03125, "epochs": 2, "batch_size": 32, "device": "cpu"});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     request
 }
 
 /// A request for a run that goes on until it is stopped.
-pub fn endless(more: Value) -> Value {
+pub(crate) fn endless(more: Value) -> Value {
     let mut request = tiny(json!({"epochs": 1000, "train_images": 12_000}));
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     request
 }
 
 /// An answer.
-pub struct Reply {
-    pub status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
@@ -156,36 +156,36 @@ impl Reply {
         Reply { status, headers: headers.collect(), body: bytes[end + 4..].to_vec() }
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
 /// One server-sent event.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    pub id: String,
+pub(crate) struct Event {
+    pub(crate) id: String,
     /// Empty for a line of the log.
-    pub kind: String,
-    pub data: String,
+    pub(crate) kind: String,
+    pub(crate) data: String,
 }
 
 impl Event {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap()
     }
 }
 
 /// A live stream.
-pub struct Events {
+pub(crate) struct Events {
     reader: BufReader<TcpStream>,
 }
 
@@ -212,7 +212,7 @@ impl Iterator for Events {
 
 impl Events {
     /// Every line up to the end, which must come as `event: end`.
-    pub fn to_end(self) -> Vec<Event> {
+    pub(crate) fn to_end(self) -> Vec<Event> {
         let mut events = self.collect::<Vec<_>>();
         let last = events.pop().expect("a stream does not end in silence");
         assert_eq!(last.kind, "end", "{last:?}");
@@ -220,24 +220,25 @@ impl Events {
     }
 
     /// The first line of that type.
-    pub fn until(&mut self, kind: &str) -> Value {
+    pub(crate) fn until(&mut self, kind: &str) -> Value {
         self.map(|event| event.json()).find(|line| line["type"] == kind).unwrap_or_else(|| panic!("no {kind}"))
     }
 }
 
 /// A server with a finished comparison of three tiny runs, for tests that only look.
-pub struct Finished {
-    pub site: Site,
-    pub ids: Vec<String>,
+pub(crate) struct Finished {
+    pub(crate) site: Site,
+    pub(crate) ids: Vec<String>,
     _home: TempDir,
-    pub runs_dir: std::path::PathBuf,
+    pub(crate) runs_dir: std::path::PathBuf,
 }
 
 /// The one that all such tests share: training is what takes time.
-pub fn finished() -> &'static Finished {
+pub(crate) fn finished() -> &'static Finished {
     static FINISHED: OnceLock<Finished> = OnceLock::new();
     FINISHED.get_or_init(|| {
-        let home = tempfile::tempdir().unwrap();
+        // A static is never dropped: what stays behind does so in the build folder.
+        let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let runs_dir = home.path().join("runs");
         let site = Site::start(&runs_dir);
         let ids = site.start_runs(tiny(json!({"seed": 5, "name": "shared"})));

@@ -1,7 +1,9 @@
 //! The command line: one file a subcommand, each with its `command` (the flags) and its `run`.
 
+mod bench;
 mod serve;
 mod train;
+mod verify;
 
 use crate::config::Config;
 use anyhow::Context;
@@ -32,7 +34,9 @@ fn command() -> Command {
         )
         .args_conflicts_with_subcommands(true)
         .subcommand(serve::command())
-        .subcommand(train::command());
+        .subcommand(train::command())
+        .subcommand(verify::command())
+        .subcommand(bench::command());
     Config::augment_args(command)
 }
 
@@ -40,6 +44,8 @@ fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         Some((serve::NAME, matches)) => serve::run(matches, serve::Start::Nothing),
         Some((train::NAME, matches)) => train::run(matches),
+        Some((verify::NAME, matches)) => verify::run(matches),
+        Some((bench::NAME, matches)) => bench::run(matches),
         _ => serve::run(matches, serve::Start::ComparisonIfEmpty),
     }
 }

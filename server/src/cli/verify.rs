@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use trainer::data::{self, Dataset};
+use trainer::data::{self, DataOptions, Dataset};
 use trainer::device;
 use trainer::spec::{DatasetChoice, DeviceChoice};
 use trainer::verify::{Errors, Reference};
@@ -22,7 +22,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let files: Vec<&PathBuf> = matches.get_many("file").into_iter().flatten().collect();
-    let options = DataArgs::from_arg_matches(matches)?.options();
+    let options = DataOptions::from(&DataArgs::from_arg_matches(matches)?);
     let mut mnist: Option<Dataset> = None;
     let mut failed = 0;
     println!("{:<28} {:<12} {:>10} {:>10} {:>10}", "file", "steps", "losses", "vectors", "gradients");
