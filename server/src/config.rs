@@ -1,6 +1,7 @@
 //! The settings of `serve`, each a flag and an environment variable.
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use std::path::{Path, PathBuf};
 use trainer::data::DataOptions;
 
@@ -31,7 +32,7 @@ pub struct DataArgs {
     #[arg(long, env = "CENTERSCOPE_DATA", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Never use the network
-    #[arg(long, env = "CENTERSCOPE_OFFLINE")]
+    #[arg(long, env = "CENTERSCOPE_OFFLINE", value_parser = FalseyValueParser::new())]
     pub offline: bool,
 }
 

@@ -279,3 +279,77 @@ impl RunState {
         self.summary.ended_ms = Some(time_ms);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn line(seq: u64, event: Value) -> String {
+        let mut line = json!({"seq": seq, "time_ms": seq * 1000});
+        line.as_object_mut().unwrap().extend(event.as_object().unwrap().clone());
+        line.to_string()
+    }
+
+    fn epoch(seq: u64, epoch: u32, accuracy: f64) -> String {
+        let zeros = [[0.0; 2]; 10];
+        let geometry = json!({"centers": zeros, "means": zeros, "weight": zeros, "bias": vec![0.0; 10]});
+        line(
+            seq,
+            json!({"type": "epoch", "epoch": epoch, "metrics": {"test_accuracy": accuracy, "train_loss": 0.5},
+                "confusion": vec![[0; 10]; 10], "geometry": geometry, "artifacts": []}),
+        )
+    }
+
+    fn log() -> Vec<String> {
+        let spec = RunSpec::preset(trainer::spec::Profile::Quick, Network::Shallow, Distance::Root);
+        let data =
+            json!({"set": "mnist", "name": "MNIST", "train_images": 60000, "test_images": 10000, "digest": "00"});
+        let loss = json!({"total": 2.5, "cross_entropy": 2.0, "center_loss": 0.5});
+        vec![
+            line(1, json!({"type": "scheduled", "name": "a", "comparison": "c", "spec": spec})),
+            line(2, json!({"type": "preparing", "message": "…"})),
+            line(
+                3,
+                json!({"type": "started", "data": data, "train_images": 12000, "steps_per_epoch": 188,
+                    "parameters": 9, "device": "CPU", "version": "0"}),
+            ),
+            line(
+                4,
+                json!({"type": "progress", "epoch": 1, "step": 20, "steps": 188, "loss": loss, "images_per_s": 99.5}),
+            ),
+            epoch(5, 1, 0.9),
+            epoch(6, 2, 0.8),
+            line(7, json!({"type": "killed", "reason": "by hand"})),
+        ]
+    }
+
+    fn after(count: usize) -> RunState {
+        let log = log();
+        RunState::replay(RunId::fresh(), log[..count].iter().map(String::as_str)).unwrap()
+    }
+
+    #[test]
+    fn a_run_goes_through_its_life() {
+        use Status::{Killed, Running, Scheduled};
+        let statuses = [1, 2, 3, 4, 5, 6, 7].map(|count| after(count).summary.status);
+        assert_eq!(statuses, [Scheduled, Running, Running, Running, Running, Running, Killed]);
+        let under_way = after(4).summary;
+        assert_eq!((under_way.step, under_way.steps, under_way.train_loss), (20, 188, Some(2.5)));
+        assert_eq!((under_way.started_ms, under_way.test_accuracy), (Some(3000), None));
+        let ended = after(7);
+        assert_eq!((ended.seq, ended.history.len(), ended.progress.len()), (7, 2, 1));
+        let run = ended.summary;
+        assert_eq!((run.epoch, run.step, run.train_loss), (2, 0, Some(0.5)));
+        assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.8), Some(0.9)));
+        assert_eq!((run.ended_ms, run.reason.as_deref()), (Some(7000), Some("by hand")));
+    }
+
+    #[test]
+    fn a_log_that_tells_of_no_run_is_an_error() {
+        let replay = |lines: &[&str]| RunState::replay(RunId::fresh(), lines.iter().copied());
+        assert!(matches!(replay(&[]), Err(LogError::NoBeginning)));
+        assert!(matches!(replay(&[&log()[1]]), Err(LogError::NoBeginning)));
+        assert!(matches!(replay(&[&log()[0], "{}"]), Err(LogError::Line { line: 2, .. })));
+    }
+}

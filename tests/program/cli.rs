@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 fn centerscope(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_centerscope"));
-    command.current_dir(folder).env("CENTERSCOPE_OFFLINE", "true").env_remove("RUST_LOG");
+    command.current_dir(folder).env("CENTERSCOPE_OFFLINE", "1").env_remove("RUST_LOG");
     command
 }
 

@@ -10,7 +10,7 @@ fn a_stream_tells_the_log_line_by_line_and_resumes_anywhere() {
     let home = tempfile::tempdir().unwrap();
     let site = Site::start(home.path());
     let id = site.start_runs(tiny(json!({"variant": "v1.1"}))).remove(0);
-    let all = site.events(&format!("/runs/{id}/events"), None).to_end();
+    let all = site.events(&format!("/runs/{id}/events"), None).rest();
 
     let types = all.iter().map(|e| e.json()["type"].as_str().unwrap().to_string()).collect::<Vec<_>>();
     assert_eq!(types.first().unwrap(), "scheduled");
@@ -25,10 +25,10 @@ fn a_stream_tells_the_log_line_by_line_and_resumes_anywhere() {
     assert_eq!(log.lines().collect::<Vec<_>>(), all.iter().map(|e| e.data.as_str()).collect::<Vec<_>>());
 
     for position in 0..=all.len() {
-        let rest = site.events(&format!("/runs/{id}/events"), Some(&position.to_string())).to_end();
+        let rest = site.events(&format!("/runs/{id}/events"), Some(&position.to_string())).rest();
         assert_eq!(rest, all[position..], "after {position}");
     }
-    let rest = site.events(&format!("/runs/{id}/events?after=2"), None).to_end();
+    let rest = site.events(&format!("/runs/{id}/events?after=2"), None).rest();
     assert_eq!(rest, all[2..]);
 }
 
@@ -45,16 +45,16 @@ fn a_stream_of_several_runs_resumes_without_loss_or_repetition() {
         }
         runs
     };
-    let all = done.site.events(&target, None).to_end();
+    let all = done.site.events(&target, None).rest();
     let whole = by_run(&all);
     assert_eq!(whole.len(), 3);
     for (id, lines) in &whole {
-        let alone = done.site.events(&format!("/runs/{id}/events"), None).to_end();
+        let alone = done.site.events(&format!("/runs/{id}/events"), None).rest();
         assert_eq!(&alone.iter().map(|e| e.json().to_string()).collect::<Vec<_>>(), lines);
     }
     for cut in [1, all.len() / 2, all.len()] {
         let mut pieces = all[..cut].to_vec();
-        pieces.extend(done.site.events(&target, Some(&all[cut - 1].id)).to_end());
+        pieces.extend(done.site.events(&target, Some(&all[cut - 1].id)).rest());
         assert_eq!(by_run(&pieces), whole, "cut after {cut}");
     }
 }
@@ -65,8 +65,8 @@ fn a_watcher_that_does_not_read_holds_nobody_up_and_misses_nothing() {
     let site = Site::start(home.path());
     let id = site.start_runs(tiny(json!({"variant": "v1.0"}))).remove(0);
     let asleep = site.events(&format!("/runs/{id}/events"), None);
-    let all = site.events(&format!("/runs/{id}/events"), None).to_end();
-    assert_eq!(asleep.to_end(), all);
+    let all = site.events(&format!("/runs/{id}/events"), None).rest();
+    assert_eq!(asleep.rest(), all);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_position_that_is_none_is_an_error() {
         assert_eq!(reply.status, 400, "{target} {position}");
     }
     assert_eq!(done.site.get("/events").status, 400);
-    assert_eq!(done.site.get(&format!("/events?runs={}", vec![done.ids[0].as_str(); 17].join(","))).status, 400);
+    assert_eq!(done.site.get(&format!("/events?runs={}", [done.ids[0].as_str(); 17].join(","))).status, 400);
     assert_eq!(done.site.get("/events?runs=nonsense").status, 404);
 }
 

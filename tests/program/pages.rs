@@ -45,7 +45,7 @@ fn failures_are_pages_for_people() {
         (404, format!("/runs/{unknown}")),
         (404, format!("/compare?runs={unknown}")),
         (400, "/compare".to_string()),
-        (400, format!("/compare?runs={}", vec![done.ids[0].as_str(); 7].join(","))),
+        (400, format!("/compare?runs={}", [done.ids[0].as_str(); 7].join(","))),
     ] {
         let page = done.site.get_page(&target);
         assert_eq!(page.status, status, "{target}");
@@ -60,7 +60,7 @@ fn what_a_name_holds_is_text() {
     let site = Site::start(home.path());
     let request = json!({"variant": "v1.0", "name": "<script>alert(1)</script>\"'&", "dataset": "mnist"});
     let id = site.start_runs(request).remove(0);
-    site.events(&format!("/runs/{id}/events"), None).to_end();
+    site.events(&format!("/runs/{id}/events"), None).rest();
     for target in ["/".to_string(), format!("/runs/{id}"), format!("/compare?runs={id}")] {
         let html = site.get_page(&target).text();
         assert!(!html.contains("<script>alert"), "{target}");

@@ -25,7 +25,7 @@ fn a_post_without_a_body_starts_the_three_variants_and_stop_stops_them() {
         assert!(["SCHEDULED", "RUNNING"].contains(&run["status"].as_str().unwrap()));
         let stop = site.send("POST", &format!("{url}/stop"), &[], b"");
         assert_eq!((stop.status, stop.json()["id"].clone()), (202, run["id"].clone()));
-        site.events(&format!("{url}/events"), None).to_end();
+        site.events(&format!("{url}/events"), None).rest();
         let state = site.get(url).json();
         assert_eq!((state["status"].as_str(), state["reason"].as_str()), (Some("KILLED"), Some("stopped by hand")));
         assert_eq!(state["comparison"], answer["comparison"]);
@@ -216,7 +216,7 @@ fn a_disk_that_refuses_fails_the_run_and_nothing_else() {
     let id = site.start_runs(endless(json!({"variant": "v1.0"}))).remove(0);
     // A file where the folder of the embeddings must go: the first epoch can't be stored.
     fs::write(home.path().join(&id).join("embeddings"), "in the way").unwrap();
-    let last = site.events(&format!("/runs/{id}/events"), None).to_end().pop().unwrap().json();
+    let last = site.events(&format!("/runs/{id}/events"), None).rest().pop().unwrap().json();
     assert_eq!(last["type"], "failed");
     assert!(last["reason"].as_str().unwrap().contains("can't write to the run's folder"), "{last}");
     assert_eq!(site.get(&format!("/runs/{id}")).json()["status"], "FAILED");

@@ -16,12 +16,12 @@ fn every_run_is_there_again() {
     let running = site.start_runs(endless(json!({"variant": "v1.2"}))).remove(0);
     site.events(&format!("/runs/{running}/events"), None).until("progress");
     let before = site.get(&format!("/runs/{finished}")).json();
-    let lines = site.events(&format!("/runs/{finished}/events"), None).to_end();
+    let lines = site.events(&format!("/runs/{finished}/events"), None).rest();
     drop(site);
 
     let site = Site::start(home.path());
     assert_eq!(site.get(&format!("/runs/{finished}")).json(), before);
-    assert_eq!(site.events(&format!("/runs/{finished}/events"), None).to_end(), lines);
+    assert_eq!(site.events(&format!("/runs/{finished}/events"), None).rest(), lines);
     let killed = site.get(&format!("/runs/{running}")).json();
     assert_eq!(
         (killed["status"].as_str(), killed["reason"].as_str()),

@@ -98,7 +98,7 @@ impl Site {
     /// Starts a tiny run and waits until it is over.
     pub(crate) fn tiny_run(&self) -> String {
         let id = self.start_runs(tiny(json!({"variant": "v1.0"}))).remove(0);
-        self.events(&format!("/runs/{id}/events"), None).to_end();
+        self.events(&format!("/runs/{id}/events"), None).rest();
         id
     }
 
@@ -212,7 +212,7 @@ impl Iterator for Events {
 
 impl Events {
     /// Every line up to the end, which must come as `event: end`.
-    pub(crate) fn to_end(self) -> Vec<Event> {
+    pub(crate) fn rest(self) -> Vec<Event> {
         let mut events = self.collect::<Vec<_>>();
         let last = events.pop().expect("a stream does not end in silence");
         assert_eq!(last.kind, "end", "{last:?}");
@@ -242,7 +242,7 @@ pub(crate) fn finished() -> &'static Finished {
         let runs_dir = home.path().join("runs");
         let site = Site::start(&runs_dir);
         let ids = site.start_runs(tiny(json!({"seed": 5, "name": "shared"})));
-        site.events(&format!("/events?runs={}", ids.join(",")), None).to_end();
+        site.events(&format!("/events?runs={}", ids.join(",")), None).rest();
         Finished { site, ids, _home: home, runs_dir }
     })
 }

@@ -8,6 +8,7 @@ mod verify;
 use crate::config::Config;
 use anyhow::Context;
 use clap::{ArgMatches, Args, Command};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use tokio::signal;
 use tracing_subscriber::EnvFilter;
@@ -15,7 +16,8 @@ use tracing_subscriber::EnvFilter;
 /// Parses the command line, runs what it asks for, and says in one line what went wrong.
 pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    log.with_ansi(std::io::stderr().is_terminal()).init();
     match dispatch(&command().get_matches()) {
         Ok(code) => code,
         Err(error) => {
