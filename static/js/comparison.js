@@ -73,10 +73,13 @@ export class Comparison {
   }
 
   #makeControls() {
-    this.controls = new Controls({
-      change: (patch) => this.set(patch),
-      reset: () => this.#resetViews(),
-    });
+    this.controls = new Controls(
+      {
+        change: (patch) => this.set(patch),
+        reset: () => this.#resetViews(),
+      },
+      { several: this.runs.length > 1 },
+    );
     const drawer = h("div", { class: "drawer", id: `controls-${this.runs[0].id}` }, this.controls.element);
     const opener = h(
       "button",

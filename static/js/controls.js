@@ -15,9 +15,9 @@ export function afterClick(visible, clicked, alone) {
   return visible.map((_, k) => isAlone || k === clicked);
 }
 
-/** `on`: change(patch of the options), reset(), clear(). */
+/** `on`: change(patch of the options), reset(). `several`: whether there is more than one plot. */
 export class Controls {
-  constructor(on) {
+  constructor(on, { several }) {
     this.chips = Array.from({ length: 10 }, (_, k) =>
       h(
         "button",
@@ -49,7 +49,7 @@ export class Controls {
       h("div", { class: "group chips", role: "group", "aria-label": "Classes" }, this.chips, this.all),
       h("div", { class: "group", role: "group", "aria-label": "Layers" }, h("span", { class: "label" }, "Show"), h("div", { class: "segments loose" }, this.layers)),
       this.split.element,
-      this.scale.element,
+      several ? [this.scale.element] : [],
       this.tool.element,
       this.reset,
     );

@@ -49,7 +49,7 @@ export class Panel {
     say(role(element, "epoch"), `${epoch} / ${run.epochs}`);
     say(role(element, "accuracy"), report ? percent(report.metrics.test_accuracy) : "–");
     const speed = hasEnded(run.status) ? report?.metrics.images_per_s : run.images_per_s;
-    say(role(element, "speed"), speed ? grouped(speed) : "–");
+    say(role(element, "speed"), speed ? `${grouped(speed)} images/s` : "–");
     const active = !hasEnded(run.status);
     const share = active && run.steps ? run.step / run.steps : 0;
     const bar = role(element, "bar");
@@ -140,7 +140,7 @@ export class Panel {
       `${label}`,
       h("span", { class: right ? "right" : "wrong" }, right ? " ✓" : ` → ${guess} ✗`),
     );
-    say(text.children[1], right ? `${label}, recognised` : `${label}, taken for ${guess}`);
+    say(text.children[1], right ? "recognised" : `a ${label}, taken for ${guess}`);
     say(text.children[2], `${coordinate(place.x)}, ${coordinate(place.y)} · #${index}`);
     // In the corner that is farthest from the point, so that the card never covers the neighbourhood looked at.
     const vertical = place.top > place.height / 2 ? "top" : "bottom";

@@ -28,8 +28,8 @@ export class Transport {
       this.lanes,
       this.head,
     );
-    this.readout = h("output", { class: "readout" });
-    this.live = h("button", { class: "live", type: "button", onclick: () => this.#follow() }, h("span", { class: "dot" }), "Live");
+    this.readout = h("output", { class: "readout" }, h("span", {}, "epoch "), h("b"));
+    this.live = h("button", { class: "live", type: "button", onclick: () => this.#follow() }, h("span", { class: "dot" }), h("span", {}, "Live"));
     this.live.title = "Follow the newest epoch (End)";
     this.element = h(
       "div",
@@ -144,8 +144,9 @@ export class Transport {
     this.slider.setAttribute("aria-valuemax", String(Math.max(1, newest)));
     this.slider.setAttribute("aria-valuenow", String(epoch));
     this.slider.setAttribute("aria-valuetext", `epoch ${epoch} of ${epochs}`);
-    say(this.readout, epoch ? `epoch ${epoch} / ${epochs}` : "no epoch yet");
+    say(this.readout.lastChild, `${epoch} / ${epochs}`);
     press(this.live, follow);
+    say(this.live.lastChild, lanes.every((lane) => lane.over) ? "Newest" : "Live");
     this.previous.disabled = epoch <= 1;
     this.next.disabled = epoch >= newest;
     this.play.disabled = newest < 2;
