@@ -11,10 +11,12 @@
 //! | [`measure`] | accuracy, confusion, distances; the table of metrics |
 //! | [`checkpoint`], [`npy`] | what it leaves behind |
 //! | [`verify`] | replays reference numbers that PyTorch computed in f64 |
+//! | [`bench`] | how fast a step is |
 //! | [`device`] | where it trains |
 //!
 //! The crate knows nothing of HTTP, run ids or folders of a server.
 
+pub mod bench;
 pub mod checkpoint;
 pub mod data;
 pub mod device;

@@ -149,7 +149,7 @@ fn start(data: &Dataset, train_images: usize, steps: usize, net: &CenterNet, dev
 }
 
 /// Images by index as a tensor (N, 28, 28, 1) in [0, 1], and their labels.
-fn gather(images: &Images, indices: &[u32], device: &Device) -> Result<(Tensor, Vec<u8>)> {
+pub(crate) fn gather(images: &Images, indices: &[u32], device: &Device) -> Result<(Tensor, Vec<u8>)> {
     let mut pixels = Vec::with_capacity(indices.len() * PIXELS);
     for &i in indices {
         pixels.extend(images.image(i as usize).iter().map(|&p| p as f32 / 255.0));

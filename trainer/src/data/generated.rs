@@ -53,7 +53,9 @@ fn draw(class: u8, rng: &mut ChaCha8Rng, image: &mut [u8]) {
     let mut curves: Vec<Stroke> = strokes(class, rng).into_iter().map(|stroke| smooth(&jitter(stroke, rng))).collect();
     warp(&mut curves, rng);
     slant(&mut curves, rng);
-    let pen = between(rng, 0.7, 1.75);
+    // Most pens are fine, a few are broad.
+    let broad = rng.random::<f32>();
+    let pen = 0.7 + 0.75 * rng.random::<f32>() + 0.8 * broad * broad * broad * broad;
     fit(&mut curves, pen);
     let mut ink = [[0.0; SIDE]; SIDE];
     for curve in &curves {
@@ -66,7 +68,7 @@ fn draw(class: u8, rng: &mut ChaCha8Rng, image: &mut [u8]) {
 
 /// Moves every control point a little.
 fn jitter(mut stroke: Stroke, rng: &mut ChaCha8Rng) -> Stroke {
-    let unsteadiness = between(rng, 0.004, 0.03);
+    let unsteadiness = between(rng, 0.004, 0.025);
     let mut last: Option<(Point, Point)> = None;
     for point in &mut stroke {
         // The two halves of a corner move together.
@@ -123,7 +125,8 @@ fn warp(curves: &mut [Stroke], rng: &mut ChaCha8Rng) {
 
 /// Squeezes, slants and turns. Most people lean to the right.
 fn slant(curves: &mut [Stroke], rng: &mut ChaCha8Rng) {
-    let squeeze = between(rng, 0.6, 1.1);
+    let wide = rng.random::<f32>();
+    let squeeze = between(rng, 0.55, 1.0) + 0.5 * wide * wide * wide;
     let lean = 0.15 + 0.22 * normal(rng);
     let (sin, cos) = sin_cos(6.0 * normal(rng));
     for point in curves.iter_mut().flatten() {

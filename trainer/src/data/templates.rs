@@ -43,7 +43,7 @@ pub(super) fn sin_cos(degrees: f32) -> (f32, f32) {
 
 /// Part of an ellipse around `center`, from one angle to another in degrees: 0 is right, 90 is down.
 fn arc(center: Point, radius: Point, from: f32, to: f32) -> Stroke {
-    let steps = ((to - from).abs() / 32.0).ceil().max(2.0);
+    let steps = ((to - from).abs() / 45.0).ceil().max(2.0);
     (0..=steps as usize)
         .map(|i| {
             let (sin, cos) = sin_cos(from + (to - from) * i as f32 / steps);
@@ -73,11 +73,11 @@ pub(super) fn strokes(class: u8, rng: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn zero(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let width = between(r, 0.24, 0.46);
-    let start = between(r, -140.0, -30.0);
-    let sweep = between(r, 335.0, 400.0);
+    let width = between(r, 0.22, 0.54);
+    let start = between(r, -150.0, -20.0);
+    let sweep = between(r, 325.0, 410.0);
     // The pen rarely comes back to where it started: the last third drifts in or out.
-    let drift = between(r, -0.14, 0.06);
+    let drift = between(r, -0.2, 0.12);
     let mut ring = arc([0.5, 0.5], [width, 0.48], start, start - sweep);
     let count = ring.len() as f32;
     for (i, point) in ring.iter_mut().enumerate() {
@@ -100,17 +100,17 @@ fn one(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn two(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let top = between(r, 0.2, 0.3);
-    let right = between(r, 0.24, 0.34);
+    let top = between(r, 0.2, 0.34);
+    let right = between(r, 0.22, 0.36);
     let foot = between(r, 0.12, 0.24);
     let base = between(r, 0.86, 0.95);
-    let reach = between(r, 0.72, 1.0);
-    let hook = between(r, -205.0, -130.0);
-    let bow = arc([0.46, top], [right, top - 0.02], hook, between(r, 20.0, 50.0));
+    let reach = between(r, 0.72, 1.2);
+    let hook = between(r, -215.0, -120.0);
+    let bow = arc([0.46, top], [right, top - 0.02], hook, between(r, 25.0, 65.0));
     match r.random_range(0..100) {
         // A loop at the lower left, and a wave to the right.
         0..45 => {
-            let loop_height = between(r, 0.05, 0.15);
+            let loop_height = between(r, 0.05, 0.28);
             let tail = [
                 [0.47, 0.68],
                 [foot + 0.1, base],
@@ -118,7 +118,7 @@ fn two(r: &mut ChaCha8Rng) -> Vec<Stroke> {
                 [foot + 0.06, base - loop_height],
                 [0.45, base - 0.04],
                 [0.68, base + between(r, -0.02, 0.06)],
-                [reach, base - between(r, -0.02, 0.14)],
+                [reach, base - between(r, -0.02, 0.2)],
             ];
             vec![joined(&[&bow, &tail])]
         }
@@ -244,12 +244,12 @@ fn four(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 
 fn five(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let left = between(r, 0.22, 0.36);
-    let shoulder = between(r, 0.36, 0.5);
-    let end = between(r, 105.0, 175.0);
-    let width = between(r, 0.26, 0.38);
+    let shoulder = between(r, 0.34, 0.56);
+    let end = between(r, 100.0, 215.0);
+    let width = between(r, 0.2, 0.38);
     let middle = between(r, 0.4, 0.48);
     let belly = arc([middle, (shoulder + 0.93) / 2.0], [width, (1.0 - shoulder) / 2.0], -85.0, end);
-    let bar_end = [between(r, 0.66, 0.98), between(r, 0.0, 0.12)];
+    let bar_end = [between(r, 0.62, 1.1), between(r, -0.02, 0.13)];
     let bar_y = between(r, 0.05, 0.12);
     match r.random_range(0..100) {
         // In one movement from the bar's right end.
@@ -279,11 +279,11 @@ fn five(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn six(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let height = between(r, 0.17, 0.28);
-    let width = between(r, 0.2, 0.34);
-    let center = [between(r, 0.44, 0.52), 0.97 - height];
+    let height = between(r, 0.14, 0.3);
+    let width = between(r, 0.16, 0.4);
+    let center = [between(r, 0.44, 0.54), 0.97 - height];
     let left = center[0] - width;
-    let top = [between(r, 0.45, 0.85), between(r, 0.0, 0.06)];
+    let top = [left + between(r, 0.02, 0.6), between(r, 0.0, 0.06)];
     // How far the back bends away from the straight line.
     let bend = between(r, 0.0, 0.14);
     let back = [
@@ -291,7 +291,7 @@ fn six(r: &mut ChaCha8Rng) -> Vec<Stroke> {
         [top[0] * 0.6 + left * 0.4 - bend * 0.7, top[1] * 0.6 + center[1] * 0.4 - 0.04],
         [top[0] * 0.2 + left * 0.8 - bend * 0.5, top[1] * 0.25 + center[1] * 0.75],
     ];
-    let close = between(r, -255.0, -165.0);
+    let close = between(r, -260.0, -135.0);
     let bowl = arc(center, [width, height], 180.0, close);
     match r.random_range(0..100) {
         0..75 => vec![joined(&[&back, &bowl])],
@@ -310,7 +310,7 @@ fn seven(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let right = between(r, 0.72, 0.9);
     let bar = between(r, 0.05, 0.14);
     let tilt = between(r, -0.06, 0.1);
-    let foot = [between(r, 0.28, 0.6), 0.97];
+    let foot = [between(r, 0.28, 0.66), between(r, 0.75, 1.0)];
     let bow = between(r, -0.08, 0.1);
     let stem = [[(right + foot[0]) / 2.0 - bow, (bar + foot[1]) / 2.0], foot];
     let corner = [right, bar];
@@ -346,13 +346,13 @@ fn seven(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn eight(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let waist = between(r, 0.4, 0.54);
-    let (upper, lower) = (between(r, 0.17, 0.3), between(r, 0.2, 0.34));
+    let waist = between(r, 0.36, 0.6);
+    let (upper, lower) = (between(r, 0.14, 0.32), between(r, 0.14, 0.34));
     let (high, low) = (waist / 2.0, (1.0 + waist) / 2.0);
     let shift = between(r, -0.06, 0.06);
     match r.random_range(0..100) {
         // An S and back up to its start.
-        0..72 => {
+        0..38 => {
             let start = between(r, -65.0, -5.0);
             let s = arc([0.5 + shift, high], [upper, high - 0.02], start, -235.0);
             let bowl = arc([0.5, low], [lower, 0.98 - low], -40.0, 200.0);
@@ -363,6 +363,15 @@ fn eight(r: &mut ChaCha8Rng) -> Vec<Stroke> {
                 &bowl,
                 &[[0.45, waist + 0.06], [0.5 + shift + upper * 0.6, waist - 0.1], end],
             ])]
+        }
+        // The same, but the way back up is straight, and may miss the start.
+        38..80 => {
+            let start = between(r, -95.0, -20.0);
+            let s = arc([0.46 + shift, high], [upper, high - 0.02], start, -215.0);
+            let bowl = arc([0.47, low], [lower, 0.98 - low], -50.0, 170.0);
+            let end = [0.5 + upper * between(r, 0.7, 1.5), between(r, 0.0, 0.2)];
+            let up = [[0.47 - lower * 0.5, low - (0.98 - low) * 0.6], [0.5, waist], end];
+            vec![joined(&[&s, &[[0.5, waist]], &bowl, &up])]
         }
         // Two rings.
         _ => {
@@ -378,22 +387,22 @@ fn eight(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn nine(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let height = between(r, 0.15, 0.27);
-    let width = between(r, 0.18, 0.33);
+    let height = between(r, 0.12, 0.3);
+    let width = between(r, 0.15, 0.38);
     let center = [between(r, 0.42, 0.5), height + 0.02];
     let right = center[0] + width;
-    let foot = [right + between(r, -0.3, 0.08), 0.97];
+    let foot = [right + between(r, -0.35, 0.1), 0.97];
     let bend = between(r, -0.02, 0.06);
     let middle = [(right + foot[0]) / 2.0 + bend, (center[1] + foot[1]) / 2.0 + 0.05];
-    let start = between(r, -70.0, 10.0);
-    let ring = arc(center, [width, height], start, between(r, -375.0, -345.0));
+    let start = between(r, -95.0, 10.0);
+    let ring = arc(center, [width, height], start, between(r, -380.0, -335.0));
     match r.random_range(0..100) {
         // A ring, and a stem from its right side.
-        0..55 => vec![joined(&[&ring, &[middle, foot]])],
+        0..32 => vec![joined(&[&ring, &[middle, foot]])],
         // The pen goes back up to a corner before the stem.
-        55..72 => {
-            let cup = arc(center, [width, height], start, -310.0);
-            let corner = [right + between(r, 0.0, 0.05), center[1] - height * between(r, 0.2, 0.9)];
+        32..78 => {
+            let cup = arc(center, [width, height], start, -305.0);
+            let corner = [right + between(r, -0.06, 0.05), center[1] - height * between(r, 0.3, 1.2)];
             vec![joined(&[&cup, &[corner, corner, middle, foot]])]
         }
         // A tail that swings to the left.
