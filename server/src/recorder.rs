@@ -55,9 +55,9 @@ fn record_all(run: &Run, work: impl FnOnce(&mut dyn FnMut(Emission)) -> RunEvent
     };
     match run.record(end.clone().into()) {
         Ok(()) | Err(RecordError::Over) => {}
-        Err(error) => run.fail_in_memory(match end {
-            RunEvent::Failed { reason } => reason,
-            _ => error.to_string(),
+        Err(error) => run.end_in_memory(match end {
+            RunEvent::Failed { .. } => end,
+            _ => RunEvent::Failed { reason: error.to_string() },
         }),
     }
     let summary = run.summary();

@@ -92,6 +92,13 @@ impl Run {
     /// The folder can't be made or written.
     pub fn create(id: RunId, folder: RunFolder, scheduled: RunEvent) -> Result<Run, RecordError> {
         folder.create()?;
+        Run::begin(id, folder.clone(), scheduled).inspect_err(|_| {
+            // It was empty before, so all in it is ours; half a run is of use to nobody.
+            let _ = folder.discard();
+        })
+    }
+
+    fn begin(id: RunId, folder: RunFolder, scheduled: RunEvent) -> Result<Run, RecordError> {
         let line = LogLine { seq: 1, time_ms: now_ms(), event: scheduled };
         let text = serde_json::to_string(&line)?;
         let state = RunState::begin(id, &line).map_err(|error| io::Error::other(error.to_string()))?;
@@ -124,7 +131,11 @@ impl Run {
             run.settle(&mut log)?;
         } else {
             let reason = "the program ended while the run was waiting or training; noticed at the next start";
-            run.record(RunEvent::Interrupted { reason: reason.into() }.into())?;
+            let end = RunEvent::Interrupted { reason: reason.into() };
+            if let Err(error) = run.record(end.clone().into()) {
+                tracing::warn!(%id, %error, "the run's end could not be recorded");
+                run.end_in_memory(end);
+            }
         }
         Ok(run)
     }
@@ -167,12 +178,12 @@ impl Run {
         Ok(())
     }
 
-    /// Ends the run as failed where the disk takes nothing more: the reason lives in memory only, and the next start
-    /// finds the run interrupted.
-    pub fn fail_in_memory(&self, reason: String) {
+    /// Ends the run where the disk takes nothing more: the reason lives in memory only, and the next start finds the run
+    /// interrupted.
+    pub fn end_in_memory(&self, end: RunEvent) {
         let mut log = unpoison(self.log.lock());
         if log.take().is_some()
-            && let Ok((line, text)) = self.next_line(RunEvent::Failed { reason })
+            && let Ok((line, text)) = self.next_line(end)
         {
             self.fold(&line, text);
             self.bell.send_replace(());

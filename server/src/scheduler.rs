@@ -198,7 +198,7 @@ fn kill(run: &Run, reason: &str) {
         Err(RecordError::Over) => {}
         Err(error) => {
             tracing::error!(id = %run.id, %error, "the stop could not be recorded");
-            run.fail_in_memory(error.to_string());
+            run.end_in_memory(RunEvent::Failed { reason: error.to_string() });
         }
     }
 }

@@ -194,6 +194,14 @@ impl RunFolder {
         }
     }
 
+    /// Deletes the folder and all that is in it.
+    ///
+    /// # Errors
+    /// It can't be deleted.
+    pub fn discard(&self) -> io::Result<()> {
+        fs::remove_dir_all(&self.path)
+    }
+
     /// Stores a file, whole or not at all.
     ///
     /// # Errors

@@ -15,10 +15,13 @@ use tracing_subscriber::EnvFilter;
 
 /// Parses the command line, runs what it asks for, and says in one line what went wrong.
 pub fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let matches = command().get_matches();
+    // A server tells of its runs; the other commands speak for themselves.
+    let level = if matches!(matches.subcommand_name(), None | Some(serve::NAME)) { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
     log.with_ansi(std::io::stderr().is_terminal()).init();
-    match dispatch(&command().get_matches()) {
+    match dispatch(&matches) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("centerscope: {error:#}");
@@ -30,7 +33,6 @@ pub fn main() -> ExitCode {
 fn command() -> Command {
     let command = Command::new("centerscope")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Shows how a loss shapes feature space while it trains")
         .after_help(
             "Without a command: serves as `serve` does and, where there is no run yet, starts a quick comparison.",
         )
@@ -39,7 +41,7 @@ fn command() -> Command {
         .subcommand(train::command())
         .subcommand(verify::command())
         .subcommand(bench::command());
-    Config::augment_args(command)
+    Config::augment_args(command).about("Shows how a loss shapes feature space while it trains")
 }
 
 fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
@@ -58,12 +60,15 @@ fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 /// The system doesn't let the program listen for signals.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
-    let mut terminate =
-        signal::unix::signal(signal::unix::SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    let (mut interrupt, mut terminate) = {
+        use signal::unix::{SignalKind, signal};
+        let hear = |kind| signal(kind).context("can't listen for signals");
+        (hear(SignalKind::interrupt())?, hear(SignalKind::terminate())?)
+    };
     Ok(async move {
         #[cfg(unix)]
         tokio::select! {
-            _ = signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
         #[cfg(not(unix))]

@@ -23,7 +23,7 @@ pub(super) enum Start {
 }
 
 pub(super) fn command() -> Command {
-    Config::augment_args(Command::new(NAME).about("Serve the pages and the REST interface"))
+    Config::augment_args(Command::new(NAME)).about("Serve the pages and the REST interface")
 }
 
 pub(super) fn run(matches: &ArgMatches, start: Start) -> anyhow::Result<ExitCode> {

@@ -21,10 +21,8 @@ pub(super) const NAME: &str = "train";
 
 pub(super) fn command() -> Command {
     let out = Arg::new("out").long("out").value_name("DIR").required(true).value_parser(value_parser!(PathBuf));
-    let command = Command::new(NAME)
-        .about("Train one run without a server, with the same artifacts")
-        .arg(out.help("Folder for the artifacts: empty, or not there yet"));
-    let command = DataArgs::augment_args(command);
+    let command = Command::new(NAME).arg(out.help("Folder for the artifacts: empty, or not there yet"));
+    let command = DataArgs::augment_args(command).about("Train one run without a server, with the same artifacts");
     // From the table of fields, so that a new field has its flag by itself.
     command.args(FIELDS.iter().map(|field| {
         Arg::new(field.name)

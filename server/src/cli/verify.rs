@@ -15,9 +15,9 @@ pub(super) const NAME: &str = "verify";
 pub(super) fn command() -> Command {
     let files = Arg::new("file").value_name("FILE").required(true).action(ArgAction::Append);
     let command = Command::new(NAME)
-        .about("Replay reference files and report the largest relative errors; exit code 1 above the tolerances")
         .arg(files.value_parser(value_parser!(PathBuf)).help("Reference files (center-loss-reference/1)"));
     DataArgs::augment_args(command)
+        .about("Replay reference files and report the largest relative errors; exit code 1 above the tolerances")
 }
 
 pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
