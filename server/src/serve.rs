@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 /// How long trainers may take to come to an end after Ctrl-C.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_millis(2500);
 /// How long open connections may take after that.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,6 @@
 //! The pages without JavaScript: every number is in the HTML, and the forms work.
 
-use crate::support::{Site, finished};
+use crate::support::{Site, finished, tiny};
 use serde_json::json;
 
 const FORM: [(&str, &str); 2] =
@@ -58,7 +58,7 @@ fn failures_are_pages_for_people() {
 fn what_a_name_holds_is_text() {
     let home = tempfile::tempdir().unwrap();
     let site = Site::start(home.path());
-    let request = json!({"variant": "v1.0", "name": "<script>alert(1)</script>\"'&", "dataset": "mnist"});
+    let request = tiny(json!({"variant": "v1.0", "name": "<script>alert(1)</script>\"'&"}));
     let id = site.start_runs(request).remove(0);
     site.events(&format!("/runs/{id}/events"), None).rest();
     for target in ["/".to_string(), format!("/runs/{id}"), format!("/compare?runs={id}")] {
@@ -72,8 +72,8 @@ fn what_a_name_holds_is_text() {
 fn the_forms_work_without_javascript() {
     let home = tempfile::tempdir().unwrap();
     let site = Site::start(home.path());
-    let tiny = "dataset=generated&train_images=64&width=0.03125&epochs=1&batch_size=32&device=&seed=&name=by+hand%21";
-    let reply = site.send("POST", "/runs", &FORM, format!("variants=v1.0&variants=v1.2&{tiny}").as_bytes());
+    let fields = "dataset=generated&train_images=64&width=0.03125&epochs=1&batch_size=32&device=&seed=&name=by+hand%21";
+    let reply = site.send("POST", "/runs", &FORM, format!("variants=v1.0&variants=v1.2&{fields}").as_bytes());
     assert_eq!(reply.status, 303, "{}", reply.text());
     let ids = reply.header("location").strip_prefix("/compare?runs=").unwrap().split(',').collect::<Vec<_>>();
     assert_eq!(ids.len(), 2);

@@ -32,17 +32,19 @@ fn every_run_is_there_again() {
     assert_eq!(ids, [running.as_str(), finished.as_str()]);
 }
 
-/// The folder of a run whose server was killed in the middle of a line.
-fn torn_run(runs_dir: &Path) -> String {
+/// The folder of a run that saw `data`, whose server was killed in the middle of a line.
+fn torn_run(runs_dir: &Path, data: &str) -> String {
     let id = RunId::fresh().to_string();
     let folder = runs_dir.join(&id);
     fs::create_dir_all(&folder).unwrap();
     let spec = json!({"network": "deep", "distance": "root", "lambda": 1.0, "seed": 3, "epochs": 9, "batch_size": 64,
         "lr": 0.01, "center_lr": 0.5, "momentum": 0.9, "lr_step": 20, "lr_gamma": 0.8, "width": 0.25,
         "train_images": 12000, "dataset": "auto", "device": "auto"});
+    let data = json!({"set": "mnist", "name": data, "train_images": 60000, "test_images": 10000, "digest": "00"});
     let lines = [
         json!({"seq": 1, "time_ms": 1000, "type": "scheduled", "name": "torn", "comparison": null, "spec": spec}),
-        json!({"seq": 2, "time_ms": 2000, "type": "preparing", "message": "loading"}),
+        json!({"seq": 2, "time_ms": 2000, "type": "started", "data": data, "train_images": 12000,
+            "steps_per_epoch": 188, "parameters": 9, "device": "CPU", "version": "0"}),
     ];
     let log = format!("{}\n{}\n{{\"seq\":3,\"time_ms\":30", lines[0], lines[1]);
     fs::write(folder.join("events.jsonl"), log).unwrap();
@@ -50,9 +52,20 @@ fn torn_run(runs_dir: &Path) -> String {
 }
 
 #[test]
+fn runs_that_saw_different_images_are_not_compared() {
+    let home = tempfile::tempdir().unwrap();
+    let [a, b, c] = ["MNIST", "MNIST", "generated digits"].map(|data| torn_run(home.path(), data));
+    let site = Site::start(home.path());
+    assert_eq!(site.get_page(&format!("/compare?runs={a},{b}")).status, 200);
+    let refused = site.get_page(&format!("/compare?runs={a},{b},{c}"));
+    assert_eq!(refused.status, 422);
+    assert!(refused.text().contains("MNIST and generated digits"), "{}", refused.text());
+}
+
+#[test]
 fn a_run_whose_server_died_is_interrupted_once() {
     let home = tempfile::tempdir().unwrap();
-    let id = torn_run(home.path());
+    let id = torn_run(home.path(), "MNIST");
     for _ in 0..2 {
         let site = Site::start(home.path());
         let state = site.get(&format!("/runs/{id}")).json();
@@ -68,7 +81,7 @@ fn a_run_whose_server_died_is_interrupted_once() {
 #[test]
 fn a_folder_that_holds_no_run_is_left_out() {
     let home = tempfile::tempdir().unwrap();
-    let good = torn_run(home.path());
+    let good = torn_run(home.path(), "MNIST");
     let bad = [RunId::fresh(), RunId::fresh(), RunId::fresh()].map(|id| home.path().join(id.to_string()));
     bad.iter().for_each(|folder| fs::create_dir(folder).unwrap());
     fs::write(bad[1].join("events.jsonl"), "not json\n").unwrap();
