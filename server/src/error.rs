@@ -1,6 +1,6 @@
 //! What goes wrong, in two renderings: a page for browsers and `application/problem+json` (RFC 9457) for programs.
 //!
-//! A handler returns an [`Error`] and knows nothing of the reader; [`render`] wraps every route, sees the request's
+//! A handler returns an [`Error`] and knows nothing of the reader; `render` wraps every route, sees the request's
 //! `Accept`, and turns the answer into a page where a person waits for it. It also gives a body to the errors of the
 //! framework, so that no failure is a bare line of text.
 
