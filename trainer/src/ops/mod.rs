@@ -5,6 +5,7 @@
 //! | [`block`] | convolution + batch-norm + ReLU (+ max-pool), one differentiable op |
 //! | [`conv2d`] | the 5×5 convolution and its two gradients; picks the algorithm by shape |
 //! | [`im2col`] | the convolution as one matrix product over unfolded images |
+//! | [`winograd`] | the convolution with a sixth of the products |
 //! | [`matmul`] | matrix products on slices |
 //! | [`scratch`] | buffers that are used again |
 //! | [`sgd`] | momentum SGD in place |
@@ -18,6 +19,7 @@ pub mod im2col;
 pub mod matmul;
 pub mod scratch;
 pub mod sgd;
+pub mod winograd;
 
 use candle_core::{CpuStorage, Layout, Result};
 
