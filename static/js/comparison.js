@@ -205,9 +205,21 @@ export class Comparison {
       })),
     });
     this.charts.update(this.runs, this.#palette, epoch);
+    this.#nameData();
     this.onEpoch?.();
     const numbers = role(this.#root, "numbers");
     if (numbers) updateNumbers(numbers, this.#metrics, this.runs, this.runs.map(() => epoch));
+  }
+
+  /** Says which images these are, as soon as that is known: generated digits are never passed off as MNIST. */
+  #nameData() {
+    const data = this.runs.find((run) => run.data)?.data;
+    const badge = role(document, "data-badge");
+    if (!data || !badge) return;
+    badge.hidden = false;
+    say(badge, data.name);
+    badge.classList.toggle("generated", data.set === "generated");
+    if (data.set === "generated") badge.title = "Digits that the program draws itself, not MNIST";
   }
 
   /** Puts the points of `epoch` (or the run's last before it) into a panel as soon as they are here. */

@@ -47,7 +47,7 @@ export function duration(seconds) {
 /** A length of time for an estimate: no false precision above a minute. */
 export function roughly(seconds) {
   if (!Number.isFinite(seconds) || seconds < 0) return "–";
-  if (seconds < 10) return "a few seconds";
+  if (seconds < 10) return "seconds";
   if (seconds < 60) return `${Math.round(seconds / 5) * 5} s`;
   if (seconds < 90 * 60) return `${Math.max(1, Math.round(seconds / 60))} min`;
   return `${(seconds / 3600).toFixed(1)} h`;

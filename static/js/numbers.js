@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { metricValue } from "./format.js";
-import { reportAt } from "./fold.js";
+import { hasEnded, reportAt } from "./fold.js";
 
 /** The indices of the best values: empty where neither way is better, where fewer than two are known, or where all are equal. Pure. */
 export function bestOf(values, higherIsBetter) {
@@ -16,6 +16,8 @@ export function bestOf(values, higherIsBetter) {
 /** Fills the table's body for the shown epochs. `metrics` are the server's definitions. */
 export function updateNumbers(table, metrics, runs, epochs) {
   const reports = runs.map((run, i) => reportAt(run, epochs[i]));
+  // While runs that still train are behind, none of their numbers is better or worse.
+  const comparable = reports.every((r) => r?.epoch === reports[0]?.epoch) || runs.every((run) => hasEnded(run.status));
   const rows = metrics.filter((m) => reports.some((r) => r && m.name in r.metrics));
   if (rows.length === 0) return;
   const body = h(
@@ -30,7 +32,7 @@ export function updateNumbers(table, metrics, runs, epochs) {
         metric.unit,
         metric.help + way,
         values.map((v) => metricValue(metric.name, v)),
-        bestOf(values, metric.higher_is_better),
+        comparable ? bestOf(values, metric.higher_is_better) : [],
       );
     }),
   );

@@ -85,7 +85,7 @@ export class Panel {
         const seconds = epochSecondsLeft(run);
         title = "First epoch under way";
         detail = run.steps
-          ? `${Math.floor((100 * run.step) / run.steps)} %${seconds === null ? "" : ` · the first points in ${roughly(seconds)}`}`
+          ? `${Math.floor((100 * run.step) / run.steps)} %${seconds === null ? "" : ` · first points in ${roughly(seconds)}`}`
           : "Getting ready…";
       }
     }

@@ -63,10 +63,16 @@ export function enhanceForm(form) {
   };
 
   form.noValidate = true;
-  form.addEventListener("input", describe);
+  form.addEventListener("input", (event) => {
+    if (event.target.closest(".invalid")) clearErrors();
+    describe();
+  });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     clearErrors();
+    // What the browser can tell from the ranges need not travel.
+    const wrong = inputs().find((input) => !input.checkValidity());
+    if (wrong) return fail({ field: wrong.name, expected: wrong.dataset.expected, detail: wrong.validationMessage });
     submit.disabled = true;
     const entries = inputs()
       .filter((e) => (e.type !== "checkbox" && e.type !== "radio") || e.checked)

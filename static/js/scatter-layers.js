@@ -10,9 +10,10 @@ const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 /** Grid, axes and, where asked for, the exact decision regions. Sizes in CSS pixels; the context is scaled already. */
 export function drawUnder(context, { view, width, height, palette, geometry, regions, visible }) {
   context.clearRect(0, 0, width, height);
+  if (!geometry) return;
   const box = visibleBox(view, width, height);
   const { k, ox, oy } = projection(view, width, height);
-  if (regions && geometry) {
+  if (regions) {
     // One pixel more on each side, so that no outline shows along the plot's edge.
     const pad = 2 / k;
     const wide = { xMin: box.xMin - pad, xMax: box.xMax + pad, yMin: box.yMin - pad, yMax: box.yMax + pad };
@@ -53,12 +54,13 @@ export function drawUnder(context, { view, width, height, palette, geometry, reg
 export function drawOver(context, scene) {
   const { view, width, height, palette, geometry, visible } = scene;
   context.clearRect(0, 0, width, height);
+  if (!geometry) return;
   const { k, ox, oy } = projection(view, width, height);
   drawTickLabels(context, scene, k, ox, oy);
-  if (geometry && scene.means) {
+  if (scene.means) {
     geometry.means.forEach(([x, y], c) => visible[c] && drawCross(context, x * k + ox, oy - y * k, palette, c));
   }
-  if (geometry && scene.centers) {
+  if (scene.centers) {
     geometry.centers.forEach(([x, y], c) => visible[c] && drawCenter(context, x * k + ox, oy - y * k, palette, c));
   }
   if (scene.mark) drawMark(context, scene.mark.x * k + ox, oy - scene.mark.y * k, palette, scene.mark.label);

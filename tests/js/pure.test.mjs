@@ -1,0 +1,225 @@
+// The page's pure functions, run with `node --test tests/js/`: folds, geometry, formats, the binary form, addresses.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { applyEvent, epochSecondsLeft, reportAt } from "../../static/js/fold.js";
+import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
+import { BucketGrid } from "../../static/js/grid.js";
+import { drawOrder } from "../../static/js/order.js";
+import { linearTicks } from "../../static/js/ticks.js";
+import { compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
+import { Lru, parseEmbedding } from "../../static/js/embeddings.js";
+import { decodeState, encodeState } from "../../static/js/address.js";
+import { streamUrl } from "../../static/js/stream.js";
+import { align, runningLoss } from "../../static/js/charts.js";
+import { bestOf } from "../../static/js/numbers.js";
+import { afterClick } from "../../static/js/controls.js";
+import { requestOf } from "../../static/js/run-form.js";
+import { accuracyOn, countLabels } from "../../static/js/selection.js";
+import { epochAt } from "../../static/js/transport.js";
+import { shade } from "../../static/js/run-page.js";
+import { parseHex, rgba } from "../../static/js/palette.js";
+
+const freshRun = () => ({ id: "a", seq: 1, status: "SCHEDULED", epoch: 0, epochs: 3, step: 0, steps: 0, history: [], progress: [], best_test_accuracy: null });
+const epochEvent = (seq, epoch, accuracy) => ({ seq, time_ms: 9, type: "epoch", epoch, metrics: { test_accuracy: accuracy, train_loss: 1, epoch_seconds: 2 } });
+
+test("a run's events add up to its state", () => {
+  const run = freshRun();
+  const started = { seq: 2, time_ms: 5, type: "started", data: { set: "mnist", name: "MNIST" }, train_images: 100, steps_per_epoch: 10, device: "CPU" };
+  assert.equal(applyEvent(run, started), "started");
+  assert.equal(run.status, "RUNNING");
+  assert.equal(applyEvent(run, { seq: 3, type: "progress", epoch: 1, step: 4, steps: 10, loss: { total: 2 }, images_per_s: 30 }), "progress");
+  assert.equal(epochSecondsLeft(run), 2);
+  assert.equal(applyEvent(run, epochEvent(4, 1, 0.9)), "epoch");
+  assert.equal(applyEvent(run, epochEvent(5, 2, 0.8)), "epoch");
+  assert.equal(run.best_test_accuracy, 0.9);
+  assert.equal(run.test_accuracy, 0.8);
+  assert.equal(applyEvent(run, { seq: 6, time_ms: 7, type: "failed", reason: "full disk" }), "failed");
+  assert.deepEqual([run.status, run.reason, run.ended_ms], ["FAILED", "full disk", 7]);
+});
+
+test("an event that is known is ignored, a gap is told and changes nothing", () => {
+  const run = { ...freshRun(), seq: 5 };
+  assert.equal(applyEvent(run, epochEvent(5, 1, 0.5)), "old");
+  assert.equal(applyEvent(run, epochEvent(7, 1, 0.5)), "gap");
+  assert.deepEqual([run.seq, run.history.length], [5, 0]);
+});
+
+test("the epoch shown is the asked one or the last before it", () => {
+  const run = freshRun();
+  [1, 2, 4].forEach((epoch, i) => applyEvent(run, epochEvent(2 + i, epoch, 0.5)));
+  assert.equal(reportAt(run, 3).epoch, 2);
+  assert.equal(reportAt(run, 9).epoch, 4);
+  assert.equal(reportAt(run, 0), null);
+});
+
+test("decision regions tile the plane and agree with the prediction", () => {
+  const weight = [[1, 0], [-1, 0.5], [0, -2], [0.1, 0.1]];
+  const bias = [0, 0.2, -0.1, -9];
+  const box = { xMin: -2, xMax: 2, yMin: -2, yMax: 2 };
+  const regions = decisionRegions(weight, bias, box);
+  const area = (p) => Math.abs(p.reduce((sum, [x, y], i) => sum + x * p[(i + 1) % p.length][1] - y * p[(i + 1) % p.length][0], 0)) / 2;
+  assert.ok(Math.abs(regions.reduce((sum, p) => sum + area(p), 0) - 16) < 1e-9);
+  assert.equal(regions[3].length, 0);
+  regions.forEach((polygon, k) => {
+    if (!polygon.length) return;
+    const x = polygon.reduce((sum, p) => sum + p[0], 0) / polygon.length;
+    const y = polygon.reduce((sum, p) => sum + p[1], 0) / polygon.length;
+    assert.equal(predict(weight, bias, x, y), k);
+  });
+});
+
+test("the first of two equal logits is the prediction, and no number has none", () => {
+  assert.equal(predict([[1, 0], [1, 0]], [0, 0], 3, 3), 0);
+  assert.equal(predict([[1, 0]], [0], NaN, 0), -1);
+});
+
+test("clipping keeps the right side", () => {
+  const square = [[0, 0], [2, 0], [2, 2], [0, 2]];
+  assert.deepEqual(clipHalfPlane(square, 1, 0, -1), [[1, 0], [2, 0], [2, 2], [1, 2]]);
+  assert.deepEqual(clipHalfPlane(square, 1, 0, -3), []);
+});
+
+test("a view has one scale for both axes, and zooming keeps the point under the pointer", () => {
+  const view = fit({ xMin: 0, xMax: 10, yMin: 0, yMax: 2 }, 400, 200, 0);
+  const { k, ox, oy } = projection(view, 400, 200);
+  assert.deepEqual([0 * k + ox, 10 * k + ox], [0, 400]);
+  assert.equal(oy - 1 * k, 100);
+  const near = zoomAt(view, 3, 1, 4);
+  const p = projection(near, 400, 200);
+  assert.ok(Math.abs(3 * p.k + p.ox - (3 * k + ox)) < 1e-9);
+  assert.ok(Math.abs(p.k / k - 4) < 1e-9);
+});
+
+test("bounds leave far outliers and lost points out, and cope with none", () => {
+  const x = Float32Array.from({ length: 4000 }, (_, i) => i / 4000);
+  x[7] = 1e6;
+  x[8] = NaN;
+  const box = bounds(x, x);
+  assert.ok(box.xMax < 1e6 && box.xMin >= 0);
+  assert.deepEqual(bounds([], []), { xMin: 0, xMax: 0, yMin: 0, yMax: 0 });
+});
+
+test("a lasso holds what is inside of it", () => {
+  const concave = [[0, 0], [4, 0], [4, 4], [2, 1], [0, 4]];
+  assert.deepEqual(insidePolygon(concave, [1, 2, 3, 9], [1, 3, 1, 9]), [0, 2]);
+  assert.deepEqual(insidePolygon(concave, [1, 3], [1, 1], (i) => i === 1), [1]);
+});
+
+test("the nearest point is what a search through all finds", () => {
+  const n = 500;
+  const x = Float32Array.from({ length: n }, (_, i) => Math.sin(i * 12.9898) * 10);
+  const y = Float32Array.from({ length: n }, (_, i) => Math.cos(i * 78.233) * 10);
+  x[3] = NaN;
+  const grid = new BucketGrid(x, y, bounds(x, y));
+  for (let q = 0; q < 60; q++) {
+    const [qx, qy] = [Math.sin(q) * 11, Math.cos(q * 3) * 11];
+    let best = -1;
+    let least = 4;
+    for (let i = 0; i < n; i++) {
+      const d = (x[i] - qx) ** 2 + (y[i] - qy) ** 2;
+      if (i % 2 === 0 && d <= least) [best, least] = [i, d];
+    }
+    assert.equal(grid.nearest(qx, qy, 2, (i) => i % 2 === 0), best);
+  }
+});
+
+test("the drawing order is a permutation, always the same, and no sorted one", () => {
+  const order = drawOrder(1000);
+  assert.deepEqual([...order].sort((a, b) => a - b), Array.from({ length: 1000 }, (_, i) => i));
+  assert.notDeepEqual([...order], [...order].sort((a, b) => a - b));
+  assert.equal(drawOrder(1000), order);
+});
+
+test("ticks are round and inside", () => {
+  assert.deepEqual(linearTicks(-12, 12, 5), { step: 5, values: [-10, -5, 0, 5, 10] });
+  assert.equal(linearTicks(1, 1, 5).values.length, 0);
+  assert.equal(tickLabel(-0.30000000000000004, 0.1), "−0.3");
+});
+
+test("numbers read well", () => {
+  assert.equal(percent(0.9731), "97.31\u202f%");
+  assert.equal(compact(0.04217), "0.0422");
+  assert.equal(compact(12345), "12\u202f345");
+  assert.equal(compact(NaN), "–");
+  assert.equal(metricValue("images_per_s", 1234.5), "1\u202f235");
+  assert.equal(metricValue("test_accuracy", 0.5), "50.00\u202f%");
+  assert.equal(duration(3700), "1 h 2 min");
+});
+
+test("the compact binary is read, lost points included, and anything else refused", () => {
+  const buffer = new ArrayBuffer(32);
+  const view = new DataView(buffer);
+  [..."CSE1"].forEach((c, i) => view.setUint8(i, c.charCodeAt(0)));
+  view.setUint32(4, 2, true);
+  [-1, 1, 0, 4].forEach((v, i) => view.setFloat32(8 + 4 * i, v, true));
+  [0, 65534, 65535, 65535].forEach((v, i) => view.setUint16(24 + 2 * i, v, true));
+  const { n, x, y } = parseEmbedding(buffer);
+  assert.deepEqual([n, x[0], y[0]], [2, -1, 4]);
+  assert.ok(Number.isNaN(x[1]) && Number.isNaN(y[1]));
+  assert.throws(() => parseEmbedding(buffer.slice(0, 28)), /cut short/);
+  assert.throws(() => parseEmbedding(new ArrayBuffer(40)), /no embeddings/);
+});
+
+test("old embeddings are forgotten, the ones in use kept", () => {
+  const kept = new Lru(100);
+  kept.set("a", 1, 40);
+  kept.set("b", 2, 40);
+  kept.get("a");
+  kept.set("c", 3, 40);
+  assert.deepEqual([kept.get("a"), kept.get("b"), kept.get("c"), kept.weight], [1, undefined, 3, 80]);
+});
+
+test("an address restores what it was made from, and nonsense is ignored", () => {
+  const state = { epoch: 4, split: "train", scale: "shared", visible: Array.from({ length: 10 }, (_, k) => k !== 3), centers: false, means: false, regions: true };
+  const query = encodeState("?runs=a,b", state);
+  assert.equal(query, "runs=a,b&epoch=4&split=train&scale=shared&hide=3&centers=0&regions=1");
+  const { means, ...said } = state;
+  assert.equal(means, false);
+  assert.deepEqual(decodeState(query), said);
+  assert.deepEqual(decodeState("?epoch=-1&split=x&hide=a.b&regions=7"), {});
+});
+
+test("the stream goes on after what is known", () => {
+  assert.equal(streamUrl([{ id: "a", seq: 12 }, { id: "b", seq: 7 }]), "/events?runs=a,b&after=12.7");
+});
+
+test("curves share one axis", () => {
+  assert.deepEqual(align([[[1, 5], [2, 6]], [[2, 7]]]), [[1, 2], [5, 6], [null, 7]]);
+  const run = { progress: [{ epoch: 2, step: 5, steps: 10, loss: { total: 0.5 } }, { epoch: 2, step: 6, steps: 10, loss: { total: 0 } }] };
+  assert.deepEqual(runningLoss(run), [[1.5, 0.5]]);
+});
+
+test("the best is marked only where there is one", () => {
+  assert.deepEqual(bestOf([1, 3, 2], true), [1]);
+  assert.deepEqual(bestOf([1, NaN, 1.5], false), [0]);
+  assert.deepEqual(bestOf([1, 1], true), []);
+  assert.deepEqual(bestOf([1, NaN], true), []);
+  assert.deepEqual(bestOf([1, 2], null), []);
+});
+
+test("a click toggles a class, a double click shows it alone, another all again", () => {
+  const all = new Array(10).fill(true);
+  assert.equal(afterClick(all, 2, false)[2], false);
+  const alone = afterClick(all, 2, true);
+  assert.deepEqual(alone.flatMap((v, k) => (v ? [k] : [])), [2]);
+  assert.deepEqual(afterClick(alone, 2, true), all);
+});
+
+test("the form's request holds what was filled in", () => {
+  const entries = [["variants", "v1.0", "checkbox"], ["epochs", "3", "number"], ["lr", "", "number"], ["name", " a ", "text"]];
+  assert.deepEqual(requestOf(entries), { epochs: 3, name: "a", variant: "v1.0" });
+  assert.deepEqual(requestOf([...entries, ["variants", "v1.1", "checkbox"]]).variants, ["v1.0", "v1.1"]);
+});
+
+test("a selection is counted and judged", () => {
+  const shown = { embedding: { x: [1, -1, 1], y: [0, 0, 0] }, labels: [0, 1, 1], report: { geometry: { weight: [[1, 0], [-1, 0]], bias: [0, 0] } } };
+  assert.deepEqual(countLabels([0, 2], shown.labels).slice(0, 2), [1, 1]);
+  assert.equal(accuracyOn([0, 1, 2], shown), 2 / 3);
+});
+
+test("small ones", () => {
+  assert.deepEqual([epochAt(0, 8), epochAt(0.5, 8), epochAt(2, 8)], [1, 4, 8]);
+  assert.deepEqual([shade(0, 0), shade(1, 1000), shade(10, 10)], [0, 1, 10]);
+  assert.equal(rgba(parseHex(" #0a14ff"), 0.5), "rgba(10,20,255,0.5)");
+});
