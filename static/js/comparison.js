@@ -12,6 +12,8 @@ import { percent } from "./format.js";
 import { union } from "./geometry.js";
 import { updateNumbers } from "./numbers.js";
 
+const RETRY_MS = 4000;
+
 export class Comparison {
   #root;
   #live;
@@ -245,8 +247,11 @@ export class Comparison {
       if (this.marked >= 0) panel.mark(this.marked);
     } catch (error) {
       if (panel.wanted !== wanted) return;
-      panel.wanted = null;
-      panel.complain(`${error.message}. Reload the page to try again.`);
+      panel.complain(`${error.message}. Trying again.`);
+      setTimeout(() => {
+        if (panel.wanted === wanted) panel.wanted = null;
+        this.#schedule();
+      }, RETRY_MS);
       return;
     }
     const next = reportAt(run, report.epoch + 1);

@@ -65,9 +65,14 @@ export class Panel {
   #say() {
     const { run } = this;
     const ended = { FAILED: "Failed", KILLED: "Stopped", INTERRUPTED: "Interrupted" }[run.status];
+    const line = role(this.#element, "ended");
+    line.hidden = !(ended && this.shown);
+    say(line, ended ? `${ended}: ${run.reason ?? ""}` : "");
     let title = "";
     let detail = "";
-    if (ended) {
+    if (ended && this.shown) {
+      // The points stay in full sight: the reason stands in the header.
+    } else if (ended) {
       title = ended;
       detail = run.reason ?? "";
     } else if (!this.shown) {
@@ -93,7 +98,6 @@ export class Panel {
     if (this.#note.dataset.text === text) return;
     this.#note.dataset.text = text;
     this.#note.hidden = !title;
-    this.#note.classList.toggle("aside", this.shown !== null);
     this.#note.replaceChildren(h("b", {}, title), h("span", {}, detail));
   }
 
