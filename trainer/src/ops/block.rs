@@ -251,7 +251,8 @@ fn activate(z: &[f32], norm: &Normalise, y: &mut [f32]) {
 fn activate_and_pool(shape: ConvShape, z: &[f32], norm: &Normalise, y: &mut [f32], argmax: &mut [u8]) {
     let (side, half, channels) = (shape.side, shape.side / 2, shape.out_channels);
     let sign: Vec<f32> = norm.scale.iter().map(|&s| if s == 0.0 { 0.0 } else { s.signum() }).collect();
-    let pool_row = |row: usize, y: &mut [f32], argmax: &mut [u8]| {
+    let pool_row = #[inline(always)]
+    |row: usize, y: &mut [f32], argmax: &mut [u8]| {
         for x in 0..half {
             let first = ((row / half * side + row % half * 2) * side + 2 * x) * channels;
             let window: [&[f32]; 4] = [0, 1, side, side + 1].map(|p| &z[first + p * channels..][..channels]);

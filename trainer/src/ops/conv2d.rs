@@ -1,6 +1,6 @@
 //! The 5×5 convolution, stride 1, padding 2, no bias, and its two gradients.
 
-use super::im2col;
+use super::{im2col, winograd};
 
 /// Taps along one side of the kernel.
 pub const KERNEL: usize = 5;
@@ -42,20 +42,30 @@ impl ConvShape {
     }
 }
 
+/// Fewer input channels than this make Winograd's matrix products so thin that its maps cost more than they save.
+const WINOGRAD_CHANNELS: usize = 16;
+
 /// `z = x ⋆ weight`, the cross-correlation that every deep-learning library calls convolution.
 pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
-    im2col::forward(shape, x, weight, z);
+    if shape.in_channels < WINOGRAD_CHANNELS {
+        im2col::forward(shape, x, weight, z);
+    } else {
+        winograd::forward(shape, x, weight, z);
+    }
 }
 
 /// The gradients of the weight and, where it is wanted, of the input, given the gradient `dz` of the output.
 pub fn backward(shape: ConvShape, x: &[f32], weight: &[f32], dz: &[f32], dx: Option<&mut [f32]>, dw: &mut [f32]) {
-    im2col::backward(shape, x, weight, dz, dx, dw);
+    if shape.in_channels < WINOGRAD_CHANNELS {
+        im2col::backward(shape, x, weight, dz, dx, dw);
+    } else {
+        winograd::backward(shape, x, weight, dz, dx, dw);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::winograd;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

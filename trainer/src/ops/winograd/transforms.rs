@@ -110,15 +110,19 @@ impl WithSimd for InputAdjoint<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let InputAdjoint { group, dv, dx } = self;
         let (side, channels) = (group.side, group.channels);
+        let zero = Lanes::zero(simd);
         dx.fill(0.0);
         group.for_tiles(dx.len() / group.image(), |image, tile, y0, x0| {
             group.for_registers::<S>(|first, count| {
-                let columns: [[Lanes<S>; POINTS]; POINTS] = std::array::from_fn(|c| {
-                    matrices::input_adjoint(std::array::from_fn(|r| {
+                let mut columns = [[zero; POINTS]; POINTS];
+                for (c, column) in columns.iter_mut().enumerate() {
+                    let mut points = [zero; POINTS];
+                    for (r, point) in points.iter_mut().enumerate() {
                         let at = (r * POINTS + c) * group.stride + tile * channels + first;
-                        Lanes::load(simd, &dv[at..at + count])
-                    }))
-                });
+                        *point = Lanes::load(simd, &dv[at..at + count]);
+                    }
+                    *column = matrices::input_adjoint(points);
+                }
                 for cy in 0..POINTS {
                     let Some(py) = (y0 + cy).checked_sub(PADDING).filter(|py| *py < side) else { continue };
                     let row = matrices::input_adjoint(std::array::from_fn(|c| columns[c][cy]));
@@ -148,14 +152,18 @@ impl WithSimd for Output<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Output { group, m, z } = self;
         let (side, channels) = (group.side, group.channels);
+        let zero = Lanes::zero(simd);
         group.for_tiles(z.len() / group.image(), |image, tile, y0, x0| {
             group.for_registers::<S>(|first, count| {
-                let columns: [[Lanes<S>; TILE]; POINTS] = std::array::from_fn(|c| {
-                    matrices::output(std::array::from_fn(|r| {
+                let mut columns = [[zero; TILE]; POINTS];
+                for (c, column) in columns.iter_mut().enumerate() {
+                    let mut points = [zero; POINTS];
+                    for (r, point) in points.iter_mut().enumerate() {
                         let at = (r * POINTS + c) * group.stride + tile * channels + first;
-                        Lanes::load(simd, &m[at..at + count])
-                    }))
-                });
+                        *point = Lanes::load(simd, &m[at..at + count]);
+                    }
+                    *column = matrices::output(points);
+                }
                 for cy in 0..TILE.min(side - y0) {
                     let row = matrices::output(std::array::from_fn(|c| columns[c][cy]));
                     for (cx, value) in row.into_iter().enumerate().take(side - x0) {
@@ -218,13 +226,18 @@ impl WithSimd for Filter<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Filter { weight, mut u } = self;
-        let len = weight[0].len();
+        let (len, zero) = (weight[0].len(), Lanes::zero(simd));
         let mut first = 0;
         while first < len {
             let run = first..len.min(first + Lanes::<S>::COUNT);
-            let columns: [[Lanes<S>; POINTS]; TAPS] = std::array::from_fn(|c| {
-                matrices::filter(std::array::from_fn(|r| Lanes::load(simd, &weight[r * TAPS + c][run.clone()])))
-            });
+            let mut columns = [[zero; POINTS]; TAPS];
+            for (c, column) in columns.iter_mut().enumerate() {
+                let mut taps = [zero; TAPS];
+                for (r, tap) in taps.iter_mut().enumerate() {
+                    *tap = Lanes::load(simd, &weight[r * TAPS + c][run.clone()]);
+                }
+                *column = matrices::filter(taps);
+            }
             for r in 0..POINTS {
                 let row = matrices::filter(std::array::from_fn(|c| columns[c][r]));
                 for (c, value) in row.into_iter().enumerate() {
@@ -248,13 +261,18 @@ impl WithSimd for FilterAdjoint<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let FilterAdjoint { du, mut dw } = self;
-        let len = du[0].len();
+        let (len, zero) = (du[0].len(), Lanes::zero(simd));
         let mut first = 0;
         while first < len {
             let run = first..len.min(first + Lanes::<S>::COUNT);
-            let columns: [[Lanes<S>; TAPS]; POINTS] = std::array::from_fn(|c| {
-                matrices::filter_adjoint(std::array::from_fn(|r| Lanes::load(simd, &du[r * POINTS + c][run.clone()])))
-            });
+            let mut columns = [[zero; TAPS]; POINTS];
+            for (c, column) in columns.iter_mut().enumerate() {
+                let mut points = [zero; POINTS];
+                for (r, point) in points.iter_mut().enumerate() {
+                    *point = Lanes::load(simd, &du[r * POINTS + c][run.clone()]);
+                }
+                *column = matrices::filter_adjoint(points);
+            }
             for r in 0..TAPS {
                 let row = matrices::filter_adjoint(std::array::from_fn(|c| columns[c][r]));
                 for (c, value) in row.into_iter().enumerate() {
