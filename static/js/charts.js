@@ -31,6 +31,7 @@ class Chart {
   #plot = null;
   #epoch = 0;
   #key = "";
+  #dataKey = "";
 
   constructor(figure, kind) {
     this.box = figure.querySelector(".chart");
@@ -44,6 +45,13 @@ class Chart {
   update(runs, palette, epochs, epoch) {
     this.#epoch = epoch;
     this.runs = runs;
+    const key = JSON.stringify([runs.map((run) => run.id), palette, epochs]);
+    const dataKey = runs.map((run) => run.seq).join();
+    if (this.#key === key && this.#dataKey === dataKey) {
+      this.#plot.redraw(false, false);
+      return this.#say();
+    }
+    this.#dataKey = dataKey;
     const series =
       this.kind === "loss"
         ? [
@@ -52,7 +60,6 @@ class Chart {
           ]
         : runs.map((run) => byEpoch(run, "test_accuracy"));
     const data = align(series);
-    const key = JSON.stringify([runs.map((run) => run.id), palette, epochs]);
     if (this.#key !== key) {
       this.#plot?.destroy();
       this.box.replaceChildren();

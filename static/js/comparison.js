@@ -34,6 +34,7 @@ export class Comparison {
   #selection = [];
   #scheduled = false;
   #onChange;
+  #numbersKey = "";
 
   /** Called after every refresh, for what else on the page shows the clock's epoch. */
   onEpoch = null;
@@ -209,8 +210,16 @@ export class Comparison {
     this.charts.update(this.runs, this.#palette, epoch);
     this.#nameData();
     this.onEpoch?.();
-    const numbers = role(this.#root, "numbers");
-    if (numbers) updateNumbers(numbers, this.#metrics, this.runs, this.runs.map(() => epoch));
+    this.#showNumbers();
+  }
+
+  /** The table; built anew only when it says something else. */
+  #showNumbers() {
+    const table = role(this.#root, "numbers");
+    const key = JSON.stringify(this.runs.map((run) => [reportAt(run, this.epoch)?.epoch, run.status]));
+    if (!table || key === this.#numbersKey) return;
+    this.#numbersKey = key;
+    updateNumbers(table, this.#metrics, this.runs, this.epoch);
   }
 
   /** Says which images these are, as soon as that is known: generated digits are never passed off as MNIST. */

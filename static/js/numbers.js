@@ -13,9 +13,9 @@ export function bestOf(values, higherIsBetter) {
   return values.flatMap((v, i) => (v === best ? [i] : []));
 }
 
-/** Fills the table's body for the shown epochs. `metrics` are the server's definitions. */
-export function updateNumbers(table, metrics, runs, epochs) {
-  const reports = runs.map((run, i) => reportAt(run, epochs[i]));
+/** Fills the table's body for an epoch. `metrics` are the server's definitions. */
+export function updateNumbers(table, metrics, runs, epoch) {
+  const reports = runs.map((run) => reportAt(run, epoch));
   // While runs that still train are behind, none of their numbers is better or worse.
   const comparable = reports.every((r) => r?.epoch === reports[0]?.epoch) || runs.every((run) => hasEnded(run.status));
   const rows = metrics.filter((m) => reports.some((r) => r && m.name in r.metrics));

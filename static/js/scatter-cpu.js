@@ -44,10 +44,10 @@ export class CpuRenderer {
   /** Draws the points whose selection is `which` (−1: all of them). */
   #pass(frame, which, alpha, radius) {
     const { x, y, labels, order, visible, selected, k, ox, oy } = frame;
-    const pixels = this.#pixels;
     const { width, height } = this.canvas;
     const stamps = frame.colours.map((colour, c) => (visible[c] ? this.#stampsOf(colour, alpha, radius) : null));
-    const { size, reach } = stampShape(radius);
+    const reach = reachOf(radius);
+    const size = 2 * reach + 1;
     let drawn = 0;
     for (let o = 0; o < order.length; o++) {
       const i = order[o];
@@ -60,37 +60,19 @@ export class CpuRenderer {
       drawn++;
       const px = Math.floor(fx);
       const py = Math.floor(fy);
-      const stamp = phases[((fy - py) * PHASES) | 0][((fx - px) * PHASES) | 0];
-      const fromX = px < 0 ? -px : 0;
-      const toX = px + size > width ? width - px : size;
-      const toY = py + size > height ? height - py : size;
-      for (let sy = py < 0 ? -py : 0; sy < toY; sy++) {
-        let s = sy * size + fromX;
-        let p = (py + sy) * width + px + fromX;
-        for (let sx = fromX; sx < toX; sx++, s++, p++) {
-          const source = stamp[s];
-          if (source === 0) continue;
-          const a = source >>> 24;
-          const under = pixels[p];
-          if (a === 255 || under === 0) {
-            pixels[p] = source;
-            continue;
-          }
-          const rest = 256 - a;
-          const redBlue = (Math.imul(under & 0xff00ff, rest) >>> 8) & 0xff00ff;
-          const greenAlpha = Math.imul((under >>> 8) & 0xff00ff, rest) & 0xff00ff00;
-          pixels[p] = source + (redBlue | greenAlpha);
-        }
-      }
+      const stamp = phases[(((fy - py) * PHASES) | 0) * PHASES + (((fx - px) * PHASES) | 0)];
+      const whole = px >= 0 && py >= 0 && px + size <= width && py + size <= height;
+      blend(this.#pixels, width, height, px, py, stamp, whole);
     }
     return drawn;
   }
 
   #stampsOf(colour, alpha, radius) {
-    const key = `${colour}/${alpha.toFixed(3)}/${radius.toFixed(3)}`;
+    const { width } = this.canvas;
+    const key = `${colour}/${alpha.toFixed(3)}/${radius.toFixed(3)}/${width}`;
     if (!this.#stamps.has(key)) {
       if (this.#stamps.size > 400) this.#stamps.clear();
-      this.#stamps.set(key, makeStamps(colour, alpha, radius));
+      this.#stamps.set(key, makeStamps(colour, alpha, radius, width));
     }
     return this.#stamps.get(key);
   }
@@ -99,32 +81,58 @@ export class CpuRenderer {
   destroy() {}
 }
 
-function stampShape(radius) {
-  const reach = Math.ceil(radius + 0.5);
-  return { reach, size: 2 * reach + 1 };
+/** Lays one disc over the pixels; `whole` says that none of it lies outside, which saves the test of each pixel. */
+function blend(pixels, width, height, px, py, { xs, ys, offsets, sources }, whole) {
+  const base = py * width + px;
+  for (let j = 0; j < sources.length; j++) {
+    if (!whole && (px + xs[j] < 0 || px + xs[j] >= width || py + ys[j] < 0 || py + ys[j] >= height)) continue;
+    const p = base + offsets[j];
+    const source = sources[j];
+    const under = pixels[p];
+    const a = source >>> 24;
+    if (a === 255 || under === 0) {
+      pixels[p] = source;
+      continue;
+    }
+    // Two channels at a time: red and blue, green and alpha.
+    const rest = 256 - a;
+    const redBlue = (Math.imul(under & 0xff00ff, rest) >>> 8) & 0xff00ff;
+    const greenAlpha = Math.imul((under >>> 8) & 0xff00ff, rest) & 0xff00ff00;
+    pixels[p] = source + (redBlue | greenAlpha);
+  }
 }
 
-/** stamps[phaseY][phaseX]: the disc's pixels, premultiplied, as RGBA in memory order. */
-function makeStamps([r, g, b], alpha, radius) {
-  const { reach, size } = stampShape(radius);
-  return Array.from({ length: PHASES }, (_, phaseY) =>
-    Array.from({ length: PHASES }, (_, phaseX) => {
-      const stamp = new Uint32Array(size * size);
-      const cx = reach + (phaseX + 0.5) / PHASES;
-      const cy = reach + (phaseY + 0.5) / PHASES;
-      for (let y = 0; y < size; y++) {
-        for (let x = 0; x < size; x++) {
-          const edge = radius + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy);
-          const a = Math.max(0, Math.min(1, edge)) * alpha;
-          const byte = Math.round(a * 255);
-          if (byte === 0) continue;
-          const part = (c) => Math.min(byte, Math.round((c * byte) / 255));
-          stamp[y * size + x] = ((byte << 24) | (part(b) << 16) | (part(g) << 8) | part(r)) >>> 0;
-        }
+function reachOf(radius) {
+  return Math.ceil(radius + 0.5);
+}
+
+/** The disc at each sub-pixel position: its pixels that are not empty, premultiplied, as RGBA in memory order. */
+function makeStamps([r, g, b], alpha, radius, width) {
+  const reach = reachOf(radius);
+  return Array.from({ length: PHASES * PHASES }, (_, phase) => {
+    const cx = reach + ((phase % PHASES) + 0.5) / PHASES;
+    const cy = reach + (Math.floor(phase / PHASES) + 0.5) / PHASES;
+    const xs = [];
+    const ys = [];
+    const sources = [];
+    for (let y = 0; y <= 2 * reach; y++) {
+      for (let x = 0; x <= 2 * reach; x++) {
+        const edge = radius + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy);
+        const byte = Math.round(Math.max(0, Math.min(1, edge)) * alpha * 255);
+        if (byte === 0) continue;
+        const part = (c) => Math.min(byte, Math.round((c * byte) / 255));
+        xs.push(x);
+        ys.push(y);
+        sources.push(((byte << 24) | (part(b) << 16) | (part(g) << 8) | part(r)) >>> 0);
       }
-      return stamp;
-    }),
-  );
+    }
+    return {
+      xs,
+      ys,
+      offsets: Int32Array.from(xs, (x, j) => ys[j] * width + x),
+      sources: Uint32Array.from(sources),
+    };
+  });
 }
 
 /** ImageData is not premultiplied, blending is: converts in place, touching only the half-transparent pixels. */

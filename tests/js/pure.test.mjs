@@ -1,6 +1,7 @@
 // The page's pure functions, run with `node --test tests/js/`: folds, geometry, formats, the binary form, addresses.
 
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { applyEvent, epochSecondsLeft, reportAt } from "../../static/js/fold.js";
 import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
@@ -222,4 +223,10 @@ test("small ones", () => {
   assert.deepEqual([epochAt(0, 8), epochAt(0.5, 8), epochAt(2, 8)], [1, 4, 8]);
   assert.deepEqual([shade(0, 0), shade(1, 1000), shade(10, 10)], [0, 1, 10]);
   assert.equal(rgba(parseHex(" #0a14ff"), 0.5), "rgba(10,20,255,0.5)");
+});
+
+test("every module is preloaded: none waits for the one that imports it", () => {
+  const base = readFileSync(new URL("../../templates/base.html", import.meta.url), "utf8");
+  const modules = readdirSync(new URL("../../static/js/", import.meta.url));
+  for (const name of modules) assert.ok(base.includes(`"/static/js/${name}"`), name);
 });
