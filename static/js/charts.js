@@ -90,7 +90,7 @@ class Chart {
         { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], space: 36, size: 28 },
         {
           ...axis,
-          size: 46,
+          size: 54,
           values: loss
             ? (_, ticks) => ticks.map((v) => (v && /^[125]/.test(v.toExponential()) ? String(Number(v.toPrecision(2))) : ""))
             : (_, ticks) => ticks.map((v) => `${Number((v * 100).toFixed(2))} %`),

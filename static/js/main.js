@@ -4,10 +4,7 @@ import { Comparison } from "./comparison.js";
 import { EmbeddingStore } from "./embeddings.js";
 import { LiveRuns } from "./live.js";
 import { decodeState, encodeState } from "./address.js";
-import { enhanceForm } from "./run-form.js";
 import { expose } from "./inspect.js";
-import { activeRuns, keepPicks, keepRows } from "./runs-table.js";
-import { keepRunPage } from "./run-page.js";
 import { say } from "./dom.js";
 
 const live = new LiveRuns();
@@ -26,7 +23,9 @@ themeButton.addEventListener("click", () => {
   }
 });
 
-for (const form of document.querySelectorAll("[data-run-form]")) enhanceForm(form);
+// What only one kind of page needs is fetched only there.
+const runForm = document.querySelector("[data-run-form]");
+if (runForm) import("./run-form.js").then(({ enhanceForm }) => enhanceForm(runForm));
 
 for (const form of document.querySelectorAll("[data-stop]")) {
   form.addEventListener("submit", async (event) => {
@@ -53,10 +52,13 @@ start().catch((error) => showConnection("broken", 0, error.message));
 async function start() {
   const root = document.querySelector("[data-comparison]");
   const table = document.querySelector("[data-runs-table]");
-  const picks = document.querySelector("[data-picks]");
-  if (picks) keepPicks(picks);
-  const ids = [...(root ? root.dataset.runs.split(",") : []), ...(table ? activeRuns(table) : [])];
-  if (table) keepRows(table, live);
+  const ids = root ? root.dataset.runs.split(",") : [];
+  if (table) {
+    const { activeRuns, keepPicks, keepRows } = await import("./runs-table.js");
+    keepPicks(document.querySelector("[data-picks]"));
+    keepRows(table, live);
+    ids.push(...activeRuns(table));
+  }
   if (ids.length === 0) return;
   const metrics = fetch("/metrics-table").then((response) => response.json());
   await live.start(ids, showConnection);
@@ -75,7 +77,7 @@ function mount(root, metrics) {
     },
   });
   const page = document.querySelector("[data-run-page]");
-  if (page) keepRunPage(page, comparison.runs[0], live, comparison, metrics);
+  if (page) import("./run-page.js").then(({ keepRunPage }) => keepRunPage(page, comparison.runs[0], live, comparison, metrics));
 }
 
 function showConnection(status, seconds, detail) {

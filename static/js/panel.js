@@ -49,7 +49,7 @@ export class Panel {
     say(role(element, "epoch"), `${epoch} / ${run.epochs}`);
     say(role(element, "accuracy"), report ? percent(report.metrics.test_accuracy) : "–");
     const speed = hasEnded(run.status) ? report?.metrics.images_per_s : run.images_per_s;
-    say(role(element, "speed"), speed ? `${grouped(speed)} images/s` : "–");
+    say(role(element, "speed"), speed ? `${grouped(speed)} images/s` : "");
     const active = !hasEnded(run.status);
     const share = active && run.steps ? run.step / run.steps : 0;
     const bar = role(element, "bar");

@@ -7,6 +7,7 @@ import { drawOver, drawUnder } from "./scatter-layers.js";
 import { CpuRenderer } from "./scatter-cpu.js";
 import { WebglRenderer, hasRealGpu } from "./scatter-webgl.js";
 import { drawOrder } from "./order.js";
+import { mixArrays, mixGeometry, pointLook } from "./scatter-look.js";
 import { listen } from "./scatter-input.js";
 
 const HOVER_PIXELS = 14;
@@ -342,29 +343,4 @@ export class Scatter {
     context.setTransform(this.#size.ratio, 0, 0, this.#size.ratio, 0, 0);
     return context;
   }
-}
-
-/** Radius in device pixels and opacity: smaller and fainter where many points share little room, larger when zoomed in. */
-function pointLook(n, width, closeness, ratio) {
-  const crowd = Math.sqrt(n / 10_000) * (440 / Math.max(200, width));
-  const radius = Math.max(0.9, Math.min(1.7, 1.55 / Math.sqrt(Math.max(0.4, crowd))));
-  const grown = Math.min(4.5, radius * Math.max(1, Math.sqrt(closeness)));
-  return { radius: grown * ratio, alpha: crowd > 1.6 ? 0.5 : 0.72 };
-}
-
-function mixArrays(a, b, t) {
-  const out = new Float32Array(b.length);
-  for (let i = 0; i < b.length; i++) out[i] = a[i] === a[i] ? a[i] + (b[i] - a[i]) * t : b[i];
-  return out;
-}
-
-function mixGeometry(a, b, t) {
-  if (!a || !b) return b;
-  const mixPairs = (p, q) => q.map(([x, y], i) => [p[i][0] + (x - p[i][0]) * t, p[i][1] + (y - p[i][1]) * t]);
-  return {
-    centers: mixPairs(a.centers, b.centers),
-    means: mixPairs(a.means, b.means),
-    weight: mixPairs(a.weight, b.weight),
-    bias: b.bias.map((v, i) => a.bias[i] + (v - a.bias[i]) * t),
-  };
 }
