@@ -10,7 +10,6 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::header::VARY;
 use axum::response::{Html, IntoResponse, Response};
-use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -39,15 +38,13 @@ fn together<'a>(newest_first: &'a [Summary], run: &'a Summary) -> Vec<&'a Summar
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Runs {
-    #[serde(default)]
-    runs: String,
-}
-
-/// `GET /compare?runs=a,b,c`
-pub(crate) async fn compare(State(app): State<Arc<App>>, Query(query): Query<Runs>) -> Result<Response, Error> {
-    let runs = listed(&app, &query.runs, MOST)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
+/// `GET /compare?runs=a,b,c`, or `?runs=a&runs=b`, as the table of runs sends it without JavaScript.
+pub(crate) async fn compare(
+    State(app): State<Arc<App>>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Error> {
+    let asked = pairs.into_iter().filter(|(name, _)| name == "runs").map(|(_, ids)| ids);
+    let runs = listed(&app, &asked.collect::<Vec<_>>().join(","), MOST)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
     let data = runs.iter().filter_map(|run| run.data_name.as_deref()).collect::<BTreeSet<_>>();
     if data.len() > 1 {
         let names = data.into_iter().collect::<Vec<_>>().join(" and ");
