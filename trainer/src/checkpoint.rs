@@ -6,7 +6,7 @@
 //! | `centers` | class centers, (10, 2) |
 //! | `momentum.NAME` | the velocity of each trainable tensor |
 //!
-//! The metadata holds `format`, `epoch` and `spec` (JSON). Random state needs no place: it follows from seed and epoch.
+//! The metadata's one entry, `centerscope`, is JSON with `format`, `epoch` and `spec`. Random state needs no place: it follows from seed and epoch.
 
 use crate::loss::CenterLoss;
 use crate::network::CenterNet;
@@ -14,6 +14,7 @@ use crate::optim::Sgd;
 use crate::spec::RunSpec;
 use candle_core::{Result, Tensor};
 use safetensors::tensor::{Dtype, TensorView};
+use serde_json::json;
 use std::collections::HashMap;
 
 /// Written into every checkpoint's metadata.
@@ -41,12 +42,9 @@ pub fn save(spec: &RunSpec, epoch: u32, net: &CenterNet, loss: &CenterLoss, sgd:
         .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), data)?)))
         .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(candle_core::Error::wrap)?;
-    let spec = serde_json::to_string(spec).map_err(candle_core::Error::wrap)?;
-    let metadata = HashMap::from([
-        ("format".to_string(), FORMAT.to_string()),
-        ("epoch".to_string(), epoch.to_string()),
-        ("spec".to_string(), spec),
-    ]);
+    let about = json!({"format": FORMAT, "epoch": epoch, "spec": spec}).to_string();
+    // One entry: a map of several would be written in an order of its own at every call, and equal states would differ.
+    let metadata = HashMap::from([("centerscope".to_string(), about)]);
     safetensors::serialize(views, Some(metadata)).map_err(candle_core::Error::wrap)
 }
 

@@ -322,7 +322,7 @@ mod tests {
     fn tiny(network: Network, distance: Distance) -> (RunSpec, Dataset) {
         let spec = RunSpec {
             epochs: 2,
-            batch_size: 24,
+            batch_size: 8,
             width: 0.0625,
             train_images: 100,
             dataset: DatasetChoice::Generated,

@@ -55,7 +55,7 @@ fn draw(class: u8, rng: &mut ChaCha8Rng, image: &mut [u8]) {
     slant(&mut curves, rng);
     // Most pens are fine, a few are broad.
     let broad = rng.random::<f32>();
-    let pen = 0.7 + 0.75 * rng.random::<f32>() + 0.8 * broad * broad * broad * broad;
+    let pen = 0.65 + 0.7 * rng.random::<f32>() + 0.9 * broad * broad * broad * broad;
     fit(&mut curves, pen);
     let mut ink = [[0.0; SIDE]; SIDE];
     for curve in &curves {
@@ -126,8 +126,8 @@ fn warp(curves: &mut [Stroke], rng: &mut ChaCha8Rng) {
 /// Squeezes, slants and turns. Most people lean to the right.
 fn slant(curves: &mut [Stroke], rng: &mut ChaCha8Rng) {
     let wide = rng.random::<f32>();
-    let squeeze = between(rng, 0.55, 1.0) + 0.5 * wide * wide * wide;
-    let lean = 0.15 + 0.22 * normal(rng);
+    let squeeze = between(rng, 0.55, 1.0) + 0.6 * wide * wide;
+    let lean = 0.2 + 0.22 * normal(rng);
     let (sin, cos) = sin_cos(6.0 * normal(rng));
     for point in curves.iter_mut().flatten() {
         let x = (point[0] - 0.5) * squeeze - (point[1] - 0.5) * lean;

@@ -73,7 +73,7 @@ pub(super) fn strokes(class: u8, rng: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn zero(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let width = between(r, 0.22, 0.54);
+    let width = between(r, 0.22, 0.64);
     let start = between(r, -150.0, -20.0);
     let sweep = between(r, 325.0, 410.0);
     // The pen rarely comes back to where it started: the last third drifts in or out.
@@ -105,14 +105,14 @@ fn two(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let foot = between(r, 0.12, 0.24);
     let base = between(r, 0.86, 0.95);
     let reach = between(r, 0.72, 1.2);
-    let hook = between(r, -215.0, -120.0);
+    let hook = between(r, -235.0, -120.0);
     let bow = arc([0.46, top], [right, top - 0.02], hook, between(r, 25.0, 65.0));
     match r.random_range(0..100) {
-        // A loop at the lower left, and a wave to the right.
-        0..45 => {
-            let loop_height = between(r, 0.05, 0.28);
+        // A small loop at the lower left, and a wave to the right.
+        0..28 => {
+            let loop_height = between(r, 0.05, 0.18);
             let tail = [
-                [0.47, 0.68],
+                [between(r, 0.4, 0.54), between(r, 0.58, 0.72)],
                 [foot + 0.1, base],
                 [foot - 0.04, base - loop_height * 0.4],
                 [foot + 0.06, base - loop_height],
@@ -122,14 +122,32 @@ fn two(r: &mut ChaCha8Rng) -> Vec<Stroke> {
             ];
             vec![joined(&[&bow, &tail])]
         }
+        // A large loop under a large head, and a short tail.
+        28..52 => {
+            let head = arc([0.48, top + 0.04], [right, top + 0.02], hook, between(r, 10.0, 40.0));
+            let loop_left = between(r, 0.02, 0.24);
+            let loop_top = base - between(r, 0.14, 0.3);
+            let cross = between(r, 0.38, 0.56);
+            let tail = [
+                [cross + 0.12, base - 0.24],
+                [cross - 0.06, base - 0.04],
+                [(loop_left + cross) / 2.0 - 0.06, base + 0.02],
+                [loop_left, (base + loop_top) / 2.0 + 0.02],
+                [(loop_left + cross) / 2.0, loop_top],
+                [cross + 0.12, base - 0.1],
+                [between(r, 0.7, 1.0), base + between(r, -0.1, 0.1)],
+            ];
+            vec![joined(&[&head, &tail])]
+        }
         // A corner, and a straight or hanging base.
-        45..78 => {
-            let sag = between(r, -0.04, 0.05);
-            let tail = [[0.45, 0.7], [foot, base], [foot, base], [0.5, base + sag], [reach, base]];
+        52..80 => {
+            let sag = between(r, -0.1, 0.05);
+            let end = base + between(r, -0.06, 0.1);
+            let tail = [[between(r, 0.4, 0.54), 0.66], [foot, base], [foot, base], [0.5, base + sag], [reach, end]];
             vec![joined(&[&bow, &tail])]
         }
         // Like a Z with a bent top.
-        78..90 => {
+        80..91 => {
             let top_y = between(r, 0.06, 0.16);
             vec![vec![
                 [between(r, 0.1, 0.25), top_y + 0.06],
@@ -152,10 +170,10 @@ fn two(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn three(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let waist = between(r, 0.4, 0.52);
-    let (upper, lower) = (between(r, 0.2, 0.32), between(r, 0.26, 0.38));
+    let waist = between(r, 0.38, 0.56);
+    let (upper, lower) = (between(r, 0.18, 0.34), between(r, 0.22, 0.4));
     let pinch = between(r, 0.28, 0.5);
-    let end = between(r, 100.0, 175.0);
+    let end = between(r, 100.0, 190.0);
     let belly = arc([0.42, (waist + 1.0) / 2.0], [lower, (0.97 - waist) / 2.0], -70.0, end);
     match r.random_range(0..100) {
         0..60 => {
@@ -188,7 +206,7 @@ fn four(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let rise = between(r, -0.08, 0.04);
     match r.random_range(0..100) {
         // Open, with a corner at the left.
-        0..38 => {
+        0..56 => {
             let top = [between(r, 0.16, 0.42), between(r, 0.02, 0.14)];
             let angle = vec![
                 top,
@@ -201,8 +219,8 @@ fn four(r: &mut ChaCha8Rng) -> Vec<Stroke> {
             vec![angle, stem]
         }
         // Open, with a round left like a u.
-        38..64 => {
-            let top = [between(r, 0.12, 0.32), between(r, 0.02, 0.16)];
+        56..82 => {
+            let top = [between(r, 0.08, 0.32), between(r, 0.02, 0.16)];
             let cup =
                 vec![top, [left, bar * 0.72], [left + 0.08, bar - 0.02], [0.42, bar], [stem_x, bar + rise - 0.06]];
             let reaching = chance(r, 0.4);
@@ -210,7 +228,7 @@ fn four(r: &mut ChaCha8Rng) -> Vec<Stroke> {
             vec![cup, stem]
         }
         // Closed: the slope starts at the stem's top.
-        64..84 => {
+        82..94 => {
             let stem = vec![[stem_x, 0.03], [stem_x + lean * 0.5, 0.5], [stem_x + lean, 0.98]];
             let gap = between(r, 0.0, 0.1);
             vec![
@@ -294,7 +312,7 @@ fn six(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let close = between(r, -260.0, -135.0);
     let bowl = arc(center, [width, height], 180.0, close);
     match r.random_range(0..100) {
-        0..75 => vec![joined(&[&back, &bowl])],
+        0..62 => vec![joined(&[&back, &bowl])],
         // A loop that curls in on itself.
         _ => {
             let curl = arc(center, [width, height], 180.0, -100.0);
@@ -352,7 +370,7 @@ fn eight(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let shift = between(r, -0.06, 0.06);
     match r.random_range(0..100) {
         // An S and back up to its start.
-        0..38 => {
+        0..30 => {
             let start = between(r, -65.0, -5.0);
             let s = arc([0.5 + shift, high], [upper, high - 0.02], start, -235.0);
             let bowl = arc([0.5, low], [lower, 0.98 - low], -40.0, 200.0);
@@ -365,13 +383,14 @@ fn eight(r: &mut ChaCha8Rng) -> Vec<Stroke> {
             ])]
         }
         // The same, but the way back up is straight, and may miss the start.
-        38..80 => {
-            let start = between(r, -95.0, -20.0);
-            let s = arc([0.46 + shift, high], [upper, high - 0.02], start, -215.0);
-            let bowl = arc([0.47, low], [lower, 0.98 - low], -50.0, 170.0);
-            let end = [0.5 + upper * between(r, 0.7, 1.5), between(r, 0.0, 0.2)];
-            let up = [[0.47 - lower * 0.5, low - (0.98 - low) * 0.6], [0.5, waist], end];
-            vec![joined(&[&s, &[[0.5, waist]], &bowl, &up])]
+        30..82 => {
+            let lower = lower * between(r, 0.5, 1.0);
+            let start = between(r, -95.0, -10.0);
+            let s = arc([0.44 + shift, high], [upper, high - 0.02], start, -215.0);
+            let bowl = arc([0.48, low], [lower, 0.98 - low], -50.0, 170.0);
+            let end = [0.5 + upper * between(r, 0.7, 1.6), between(r, 0.0, 0.22)];
+            let up = [[0.48 - lower * 0.5, low - (0.98 - low) * 0.6], [0.5, waist], end];
+            vec![joined(&[&s, &[[0.48, waist]], &bowl, &up])]
         }
         // Two rings.
         _ => {
@@ -387,11 +406,11 @@ fn eight(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn nine(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let height = between(r, 0.12, 0.3);
-    let width = between(r, 0.15, 0.38);
+    let height = between(r, 0.17, 0.32);
+    let width = between(r, 0.18, 0.4);
     let center = [between(r, 0.42, 0.5), height + 0.02];
     let right = center[0] + width;
-    let foot = [right + between(r, -0.35, 0.1), 0.97];
+    let foot = [right + between(r, -0.3, 0.12), between(r, 0.85, 1.05)];
     let bend = between(r, -0.02, 0.06);
     let middle = [(right + foot[0]) / 2.0 + bend, (center[1] + foot[1]) / 2.0 + 0.05];
     let start = between(r, -95.0, 10.0);

@@ -245,38 +245,14 @@ fn activate(z: &[f32], norm: &Normalise, y: &mut [f32]) {
 
 /// Like [`activate`], and then the maximum of each 2×2 window; `argmax` (empty when not wanted) says which pixel of
 /// the window, in reading order, was the first maximum.
-///
-/// t grows with z, or falls where the scale is negative, so the maximum is looked for among the z: one pixel of four
-/// has to be normalised, and two pixels that only rounding makes equal are still told apart.
 fn activate_and_pool(shape: ConvShape, z: &[f32], norm: &Normalise, y: &mut [f32], argmax: &mut [u8]) {
-    let (side, half, channels) = (shape.side, shape.side / 2, shape.out_channels);
-    let sign: Vec<f32> = norm.scale.iter().map(|&s| if s == 0.0 { 0.0 } else { s.signum() }).collect();
-    let pool_row = #[inline(always)]
-    |row: usize, y: &mut [f32], argmax: &mut [u8]| {
-        for x in 0..half {
-            let first = ((row / half * side + row % half * 2) * side + 2 * x) * channels;
-            let window: [&[f32]; 4] = [0, 1, side, side + 1].map(|p| &z[first + p * channels..][..channels]);
-            let y = &mut y[x * channels..(x + 1) * channels];
-            let argmax = if argmax.is_empty() { &mut [] } else { &mut argmax[x * channels..(x + 1) * channels] };
-            for c in 0..channels {
-                let (mut best, mut at) = (window[0][c] * sign[c], 0);
-                for i in 1..4 {
-                    let key = window[i][c] * sign[c];
-                    at = if key > best { i as u8 } else { at };
-                    best = if key > best { key } else { best };
-                }
-                y[c] = norm.at(c, if sign[c] == 0.0 { window[0][c] } else { best * sign[c] }).max(0.0);
-                if let Some(argmax) = argmax.get_mut(c) {
-                    *argmax = at;
-                }
-            }
-        }
-    };
-    let row_len = half * channels;
+    let sign = norm.scale.iter().map(|&s| if s == 0.0 { 0.0 } else { s.signum() }).collect();
+    let pooling = Pooling { shape, z, norm, sign };
+    let row_len = shape.side / 2 * shape.out_channels;
     let work = |row: usize, y: &mut [f32], argmax: &mut [u8]| {
         vectorised(
             #[inline(always)]
-            || pool_row(row, y, argmax),
+            || pooling.row(row, y, argmax),
         )
     };
     if argmax.is_empty() {
@@ -284,6 +260,50 @@ fn activate_and_pool(shape: ConvShape, z: &[f32], norm: &Normalise, y: &mut [f32
     } else {
         let rows = y.par_chunks_mut(row_len).zip(argmax.par_chunks_mut(row_len));
         rows.enumerate().for_each(|(row, (y, argmax))| work(row, y, argmax));
+    }
+}
+
+struct Pooling<'a> {
+    shape: ConvShape,
+    z: &'a [f32],
+    norm: &'a Normalise,
+    /// Whether t grows (1) or falls (−1) with z, or does neither (0), per channel.
+    sign: Vec<f32>,
+}
+
+impl Pooling<'_> {
+    /// Row `row` of the output, counted through the batch. The maximum is looked for among the z: one pixel of four has
+    /// to be normalised, and two pixels that only rounding makes equal are still told apart.
+    #[inline(always)]
+    fn row(&self, row: usize, y: &mut [f32], argmax: &mut [u8]) {
+        let (side, half, channels) = (self.shape.side, self.shape.side / 2, self.shape.out_channels);
+        let sign = &self.sign[..channels];
+        for x in 0..half {
+            let first = ((row / half * side + row % half * 2) * side + 2 * x) * channels;
+            let window: [&[f32]; 4] = [0, 1, side, side + 1].map(|p| &self.z[first + p * channels..][..channels]);
+            let y = &mut y[x * channels..(x + 1) * channels];
+            let best_of = |c: usize| {
+                let (mut best, mut at) = (window[0][c] * sign[c], 0);
+                for i in 1..4 {
+                    let key = window[i][c] * sign[c];
+                    at = if key > best { i as u8 } else { at };
+                    best = if key > best { key } else { best };
+                }
+                (if sign[c] == 0.0 { window[0][c] } else { best * sign[c] }, at)
+            };
+            if argmax.is_empty() {
+                for c in 0..channels {
+                    y[c] = self.norm.at(c, best_of(c).0).max(0.0);
+                }
+            } else {
+                let argmax = &mut argmax[x * channels..(x + 1) * channels];
+                for c in 0..channels {
+                    let (z, at) = best_of(c);
+                    y[c] = self.norm.at(c, z).max(0.0);
+                    argmax[c] = at;
+                }
+            }
+        }
     }
 }
 
