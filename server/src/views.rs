@@ -44,7 +44,8 @@ pub(crate) async fn compare(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Error> {
     let asked = pairs.into_iter().filter(|(name, _)| name == "runs").map(|(_, ids)| ids);
-    let runs = listed(&app, &asked.collect::<Vec<_>>().join(","), MOST)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
+    let runs =
+        listed(&app, &asked.collect::<Vec<_>>().join(","), MOST)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
     let data = runs.iter().filter_map(|run| run.data_name.as_deref()).collect::<BTreeSet<_>>();
     if data.len() > 1 {
         let names = data.into_iter().collect::<Vec<_>>().join(" and ");
