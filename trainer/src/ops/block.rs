@@ -8,6 +8,8 @@
 //! is dropped). Backward, with δ the gradient of t (the window's first maximum takes all of it, as in PyTorch):
 //! dβ = Σδ, dγ = Σδ·x̂, dz = γ/√(σ² + ε) · (δ − dβ/n − x̂·dγ/n) (Ioffe & Szegedy, 2015).
 
+#![expect(clippy::needless_range_loop, reason = "the loops index several arrays in step")]
+
 use super::conv2d::{self, ConvShape};
 use super::{scratch, slice};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor};

@@ -2,6 +2,8 @@
 //!
 //! A plane holds one number per (tile, channel), channels last; plane `POINTS·r + c` belongs to the pair of points (r, c).
 
+#![expect(clippy::needless_range_loop, reason = "the loops index several arrays in step")]
+
 use super::super::conv2d::PADDING;
 use super::lanes::Lanes;
 use super::matrices::{self, POINTS, TAPS, TILE};
