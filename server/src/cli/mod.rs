@@ -3,6 +3,7 @@
 mod bench;
 mod serve;
 mod train;
+mod transfer;
 mod verify;
 
 use crate::config::Config;
@@ -40,7 +41,8 @@ fn command() -> Command {
         .subcommand(serve::command())
         .subcommand(train::command())
         .subcommand(verify::command())
-        .subcommand(bench::command());
+        .subcommand(bench::command())
+        .subcommand(transfer::command());
     Config::augment_args(command).about("Shows how a loss shapes feature space while it trains")
 }
 
@@ -50,6 +52,7 @@ fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         Some((train::NAME, matches)) => train::run(matches),
         Some((verify::NAME, matches)) => verify::run(matches),
         Some((bench::NAME, matches)) => bench::run(matches),
+        Some((transfer::NAME, matches)) => transfer::run(matches),
         _ => serve::run(matches, serve::Start::ComparisonIfEmpty),
     }
 }

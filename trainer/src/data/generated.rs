@@ -20,6 +20,9 @@ const LONGER_SIDE: f32 = 20.0;
 /// Straight pieces between two control points.
 const PIECES: usize = 6;
 
+/// A number for each pixel, by row and column.
+type Grid = [[f32; SIDE]; SIDE];
+
 /// The generated digits: always the same ones, on every machine and any number of threads.
 pub(super) fn dataset() -> Dataset {
     let train = images(0, TRAIN_IMAGES);
@@ -58,8 +61,9 @@ fn draw(class: u8, rng: &mut ChaCha8Rng, image: &mut [u8]) {
     let pen = 0.65 + 0.7 * rng.random::<f32>() + 0.9 * broad * broad * broad * broad;
     fit(&mut curves, pen);
     let mut ink = [[0.0; SIDE]; SIDE];
+    let paper = paper(rng);
     for curve in &curves {
-        stroke_with_pen(curve, pen, rng, &mut ink);
+        stroke_with_pen(curve, pen, &paper, rng, &mut ink);
     }
     blur(&mut ink, between(rng, 0.0, 0.14));
     let gain = between(rng, 1.05, 1.4);
@@ -68,7 +72,7 @@ fn draw(class: u8, rng: &mut ChaCha8Rng, image: &mut [u8]) {
 
 /// Moves every control point a little.
 fn jitter(mut stroke: Stroke, rng: &mut ChaCha8Rng) -> Stroke {
-    let unsteadiness = between(rng, 0.004, 0.025);
+    let unsteadiness = between(rng, 0.005, 0.032);
     let mut last: Option<(Point, Point)> = None;
     for point in &mut stroke {
         // The two halves of a corner move together.
@@ -110,7 +114,7 @@ fn smooth(stroke: &[Point]) -> Stroke {
 
 /// Bends the plane by two slow waves along each axis.
 fn warp(curves: &mut [Stroke], rng: &mut ChaCha8Rng) {
-    let strength = between(rng, 0.0, 0.05);
+    let strength = between(rng, 0.0, 0.065);
     let waves: [[f32; 4]; 4] = std::array::from_fn(|_| {
         let (sin, cos) = sin_cos(between(rng, 0.0, 360.0));
         let degrees = between(rng, 120.0, 330.0);
@@ -154,8 +158,18 @@ fn fit(curves: &mut [Stroke], pen: f32) {
     }
 }
 
+/// How much farther than the pen the ink runs at each pixel, in pixels: scanned edges are rough.
+fn paper(rng: &mut ChaCha8Rng) -> Grid {
+    let roughness = between(rng, 0.0, 0.5);
+    let mut paper = [[0.0; SIDE]; SIDE];
+    for run in paper.iter_mut().flatten() {
+        *run = between(rng, -roughness, roughness);
+    }
+    paper
+}
+
 /// Inks every pixel that the pen of radius `pen` covers on its way along `curve`.
-fn stroke_with_pen(curve: &[Point], pen: f32, rng: &mut ChaCha8Rng, ink: &mut [[f32; SIDE]; SIDE]) {
+fn stroke_with_pen(curve: &[Point], pen: f32, paper: &Grid, rng: &mut ChaCha8Rng, ink: &mut Grid) {
     let pressure = between(rng, 0.0, 0.25);
     let phase = between(rng, 0.0, 360.0);
     let pace = between(rng, 200.0, 600.0) / curve.len() as f32;
@@ -175,7 +189,7 @@ fn stroke_with_pen(curve: &[Point], pen: f32, rng: &mut ChaCha8Rng, ink: &mut [[
                 let from_a = [x as f32 + 0.5 - a[0], y as f32 + 0.5 - a[1]];
                 let t = ((from_a[0] * along[0] + from_a[1] * along[1]) / length).clamp(0.0, 1.0);
                 let (dx, dy) = (from_a[0] - t * along[0], from_a[1] - t * along[1]);
-                let cover = (radius + 0.5 - (dx * dx + dy * dy).sqrt()).clamp(0.0, 1.0);
+                let cover = (radius + paper[y][x] + 0.5 - (dx * dx + dy * dy).sqrt()).clamp(0.0, 1.0);
                 ink[y][x] = ink[y][x].max(cover);
             }
         }
@@ -183,7 +197,7 @@ fn stroke_with_pen(curve: &[Point], pen: f32, rng: &mut ChaCha8Rng, ink: &mut [[
 }
 
 /// Gives each pixel's neighbours the part `share` of its ink, along both axes.
-fn blur(ink: &mut [[f32; SIDE]; SIDE], share: f32) {
+fn blur(ink: &mut Grid, share: f32) {
     let middle = 1.0 - 2.0 * share;
     let source = *ink;
     for y in 0..SIDE {
@@ -200,7 +214,7 @@ fn blur(ink: &mut [[f32; SIDE]; SIDE], share: f32) {
 }
 
 /// Writes `ink` times `gain` to `image`, moved by whole pixels so that its center of mass is in the middle.
-fn centre(ink: &[[f32; SIDE]; SIDE], gain: f32, image: &mut [u8]) {
+fn centre(ink: &Grid, gain: f32, image: &mut [u8]) {
     let (mut mass, mut mass_x, mut mass_y) = (1e-9, 0.0, 0.0);
     for (y, row) in ink.iter().enumerate() {
         for (x, &value) in row.iter().enumerate() {
@@ -216,6 +230,60 @@ fn centre(ink: &[[f32; SIDE]; SIDE], gain: f32, image: &mut [u8]) {
         let from_y = ((i / SIDE) as isize).checked_sub(down).filter(|y| (0..SIDE as isize).contains(y));
         if let (Some(x), Some(y)) = (from_x, from_y) {
             *pixel = ((ink[y as usize][x as usize] * gain).min(1.0) * 255.0) as u8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digits_are_the_same_on_every_machine_and_any_number_of_threads() {
+        let on = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| images(0, 300))
+        };
+        let alone = on(1);
+        assert_eq!(alone, on(3));
+        // A change of this digest means that "generated digits" of two versions of the program are different sets.
+        assert_eq!(
+            Dataset::new("", "", alone, Images::default()).info.digest,
+            "4b8d3a66c38cf0a64f57567741defc67947c235a9be9cba8b51fb39fd8861085"
+        );
+    }
+
+    #[test]
+    fn every_class_has_its_share_of_both_splits() {
+        let data = dataset();
+        assert_eq!((data.train.len(), data.test.len()), (TRAIN_IMAGES, TEST_IMAGES));
+        for images in [&data.train, &data.test] {
+            for class in 0..10 {
+                let share = images.labels().iter().filter(|&&l| l == class).count() as f64 / images.len() as f64;
+                assert!((0.08..0.12).contains(&share), "{share} of the images show a {class}");
+            }
+        }
+    }
+
+    #[test]
+    fn digits_have_mnists_size_and_place() {
+        let images = images(0, 1000);
+        for i in 0..images.len() {
+            let inked = |threshold: u8| images.image(i).iter().enumerate().filter(move |&(_, &v)| v > threshold);
+            let (mut mass, mut x_mass, mut y_mass) = (0.0, 0.0, 0.0);
+            for (at, &value) in inked(0) {
+                mass += f32::from(value);
+                x_mass += f32::from(value) * ((at % SIDE) as f32 + 0.5);
+                y_mass += f32::from(value) * ((at / SIDE) as f32 + 0.5);
+            }
+            let off = (x_mass / mass - 14.0).abs().max((y_mass / mass - 14.0).abs());
+            assert!(off < 1.0, "image {i} lies {off} pixels off the middle");
+            let extent = |place: fn(usize) -> usize| {
+                let places = inked(127).map(|(at, _)| place(at));
+                places.clone().max().unwrap() - places.min().unwrap() + 1
+            };
+            let longer = extent(|at| at % SIDE).max(extent(|at| at / SIDE));
+            assert!((18..=22).contains(&longer), "image {i} is {longer} pixels long");
         }
     }
 }

@@ -263,7 +263,7 @@ fn four(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 fn five(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let left = between(r, 0.22, 0.36);
     let shoulder = between(r, 0.34, 0.56);
-    let end = between(r, 100.0, 215.0);
+    let end = between(r, 100.0, 185.0);
     let width = between(r, 0.2, 0.38);
     let middle = between(r, 0.4, 0.48);
     let belly = arc([middle, (shoulder + 0.93) / 2.0], [width, (1.0 - shoulder) / 2.0], -85.0, end);
@@ -297,13 +297,13 @@ fn five(r: &mut ChaCha8Rng) -> Vec<Stroke> {
 }
 
 fn six(r: &mut ChaCha8Rng) -> Vec<Stroke> {
-    let height = between(r, 0.14, 0.3);
-    let width = between(r, 0.16, 0.4);
+    let height = between(r, 0.14, 0.29);
+    let width = between(r, 0.16, 0.36);
     let center = [between(r, 0.44, 0.54), 0.97 - height];
     let left = center[0] - width;
     let top = [left + between(r, 0.02, 0.6), between(r, 0.0, 0.06)];
     // How far the back bends away from the straight line.
-    let bend = between(r, 0.0, 0.14);
+    let bend = between(r, 0.0, 0.2);
     let back = [
         top,
         [top[0] * 0.6 + left * 0.4 - bend * 0.7, top[1] * 0.6 + center[1] * 0.4 - 0.04],
@@ -312,7 +312,21 @@ fn six(r: &mut ChaCha8Rng) -> Vec<Stroke> {
     let close = between(r, -260.0, -135.0);
     let bowl = arc(center, [width, height], 180.0, close);
     match r.random_range(0..100) {
-        0..62 => vec![joined(&[&back, &bowl])],
+        0..40 => vec![joined(&[&back, &bowl])],
+        // A back down to the base line, and a bowl that leans away from it and comes back low.
+        40..80 => {
+            let left = between(r, 0.12, 0.3);
+            let (bowl_top, bowl_right) = (between(r, 0.42, 0.66), between(r, 0.66, 0.95));
+            let down = [top, [(top[0] + left) / 2.0 - bend * 0.6, 0.32], [left, 0.64], [left + 0.07, 0.88]];
+            let round = [
+                [(left + bowl_right) / 2.0 - 0.02, 0.97],
+                [bowl_right, (bowl_top + 0.97) / 2.0],
+                [bowl_right - 0.12, bowl_top],
+                [(left + bowl_right) / 2.0 - 0.04, bowl_top + between(r, 0.0, 0.1)],
+                [left + between(r, 0.0, 0.2), between(r, 0.7, 0.86)],
+            ];
+            vec![joined(&[&down, &round])]
+        }
         // A loop that curls in on itself.
         _ => {
             let curl = arc(center, [width, height], 180.0, -100.0);
