@@ -3,6 +3,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`block`] | convolution + batch-norm + ReLU (+ max-pool), one differentiable op |
+//! | `activation` | the block without its convolution: batch-norm, ReLU, max-pool, and back |
+//! | `channel_sums` | sums over pixels for each channel |
 //! | [`conv2d`] | the 5×5 convolution and its two gradients; picks the algorithm by shape |
 //! | [`im2col`] | the convolution as one matrix product over unfolded images |
 //! | [`winograd`] | the convolution with a sixth of the products |
@@ -13,7 +15,9 @@
 //! Activations are NHWC: (N, H, W, C), channels last, so that every inner loop runs over channels. Weights are
 //! (5, 5, in, out). Reductions run in a fixed order, whatever the number of threads.
 
+mod activation;
 pub mod block;
+mod channel_sums;
 pub mod conv2d;
 pub mod im2col;
 pub mod matmul;
