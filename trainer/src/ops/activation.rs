@@ -62,13 +62,30 @@ impl Normalise {
 
     /// Weight factor and bias of each channel that fold batch-norm into the convolution before it.
     pub(super) fn folded(&self) -> (Vec<f32>, Vec<f32>) {
-        let bias = (0..self.channels).map(|c| self.at(c, 0.0)).collect();
+        let row = self.row(self.channels);
+        let bias = (0..self.channels).map(|c| row.at(c, 0.0)).collect();
         (self.scale[..self.channels].to_vec(), bias)
     }
 
-    /// t of place `i` of a row.
+    /// The first `len` places of a row.
     #[inline(always)]
-    fn at(&self, i: usize, z: f32) -> f32 {
+    fn row(&self, len: usize) -> NormaliseRow<'_> {
+        NormaliseRow { mean: &self.mean[..len], scale: &self.scale[..len], shift: &self.shift[..len] }
+    }
+}
+
+/// Slices of one length: only when the compiler sees that, does it leave out the bounds checks and use vectors.
+#[derive(Clone, Copy)]
+struct NormaliseRow<'a> {
+    mean: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+}
+
+impl NormaliseRow<'_> {
+    /// t of place `i`.
+    #[inline(always)]
+    fn at(self, i: usize, z: f32) -> f32 {
         self.scale[i].mul_add(z - self.mean[i], self.shift[i])
     }
 }
@@ -82,9 +99,9 @@ pub(super) fn moments(z: &[f32], channels: usize) -> (Vec<f64>, Vec<f64>) {
         channels,
         #[inline(always)]
         |first, sums, squares| {
-            let z = &z[first..first + sums.len()];
-            let (origin, squares) = (&origin[..z.len()], &mut squares[..z.len()]);
-            for i in 0..z.len() {
+            let n = sums.len();
+            let (z, origin, squares) = (&z[first..first + n], &origin[..n], &mut squares[..n]);
+            for i in 0..n {
                 let d = z[i] - origin[i];
                 sums[i] += d;
                 squares[i] += d * d;
@@ -120,7 +137,9 @@ pub(super) fn activate(z: &[f32], norm: &Normalise, y: &mut [f32]) {
             #[inline(always)]
             || {
                 for (y, z) in y.chunks_mut(row).zip(z.chunks(row)) {
-                    for i in 0..y.len() {
+                    let n = y.len();
+                    let (z, norm) = (&z[..n], norm.row(n));
+                    for i in 0..n {
                         y[i] = norm.at(i, z[i]).max(0.0);
                     }
                 }
@@ -174,7 +193,7 @@ impl Pooling<'_> {
     #[inline(always)]
     fn row(&self, row: usize, y: &mut [f32], argmax: &mut [u8], top: &mut [f32]) {
         let (side, half, channels) = (self.shape.side, self.shape.side / 2, self.shape.out_channels);
-        let sign = &self.sign[..channels];
+        let (sign, norm) = (&self.sign[..channels], self.norm.row(channels));
         for x in 0..half {
             let first = ((row / half * side + row % half * 2) * side + 2 * x) * channels;
             let window: [&[f32]; 4] = [0, 1, side, side + 1].map(|p| &self.z[first + p * channels..][..channels]);
@@ -191,13 +210,13 @@ impl Pooling<'_> {
             };
             if argmax.is_empty() {
                 for c in 0..channels {
-                    y[c] = self.norm.at(c, best_of(c).0).max(0.0);
+                    y[c] = norm.at(c, best_of(c).0).max(0.0);
                 }
             } else {
                 let (argmax, top) = (&mut argmax[here.clone()], &mut top[here]);
                 for c in 0..channels {
                     (top[c], argmax[c]) = best_of(c);
-                    y[c] = self.norm.at(c, top[c]).max(0.0);
+                    y[c] = norm.at(c, top[c]).max(0.0);
                 }
             }
         }
@@ -220,10 +239,12 @@ pub(super) fn backward(
         channels,
         #[inline(always)]
         |first, delta, moment| {
-            let (z, dy) = (&source[first..first + delta.len()], &dy[first..first + delta.len()]);
-            let moment = &mut moment[..delta.len()];
-            for i in 0..delta.len() {
-                let d = if norm.at(i, z[i]) > 0.0 { dy[i] } else { 0.0 };
+            let n = delta.len();
+            let (z, dy, moment, norm) =
+                (&source[first..first + n], &dy[first..first + n], &mut moment[..n], norm.row(n));
+            for i in 0..n {
+                let gradient = dy[i];
+                let d = if norm.at(i, z[i]) > 0.0 { gradient } else { 0.0 };
                 delta[i] += d;
                 moment[i] += d * (z[i] - norm.mean[i]);
             }
@@ -252,11 +273,16 @@ struct ToDz<'a> {
 }
 
 impl ToDz<'_> {
-    /// dz of place `i` of a row, where `d` is the output's gradient if t > 0.
+    /// One row of z or its beginning, in place: `gradient(i)` is the output's gradient at place `i`, if t > 0 there.
     #[inline(always)]
-    fn at(&self, i: usize, z: f32, d: f32) -> f32 {
-        let delta = if self.norm.at(i, z) > 0.0 { d } else { 0.0 };
-        self.norm.scale[i] * delta + (self.slope[i] * (z - self.norm.mean[i]) + self.offset[i])
+    fn row(&self, z: &mut [f32], gradient: impl Fn(usize) -> f32) {
+        let n = z.len();
+        let (norm, slope, offset) = (self.norm.row(n), &self.slope[..n], &self.offset[..n]);
+        for i in 0..n {
+            let d = gradient(i);
+            let delta = if norm.at(i, z[i]) > 0.0 { d } else { 0.0 };
+            z[i] = norm.scale[i] * delta + (slope[i] * (z[i] - norm.mean[i]) + offset[i]);
+        }
     }
 
     fn everywhere(&self, z: &mut [f32], dy: &[f32]) {
@@ -266,9 +292,12 @@ impl ToDz<'_> {
                 #[inline(always)]
                 || {
                     for (z, dy) in z.chunks_mut(row).zip(dy.chunks(row)) {
-                        for i in 0..z.len() {
-                            z[i] = self.at(i, z[i], dy[i]);
-                        }
+                        let dy = &dy[..z.len()];
+                        self.row(
+                            z,
+                            #[inline(always)]
+                            |i| dy[i],
+                        );
                     }
                 },
             )
@@ -285,15 +314,22 @@ impl ToDz<'_> {
                     for (x, z) in z.chunks_exact_mut(channels).enumerate() {
                         if y / 2 < half && x / 2 < half {
                             let window = ((image * half + y / 2) * half + x / 2) * channels;
-                            let (dy, argmax) = (&dy[window..][..channels], &argmax[window..][..channels]);
+                            let (dy, argmax) = (&dy[window..][..z.len()], &argmax[window..][..z.len()]);
                             let here = ((y & 1) * 2 + (x & 1)) as u8;
-                            for c in 0..channels {
-                                z[c] = self.at(c, z[c], if argmax[c] == here { dy[c] } else { 0.0 });
-                            }
+                            self.row(
+                                z,
+                                #[inline(always)]
+                                |i| {
+                                    let gradient = dy[i];
+                                    if argmax[i] == here { gradient } else { 0.0 }
+                                },
+                            );
                         } else {
-                            for c in 0..channels {
-                                z[c] = self.at(c, z[c], 0.0);
-                            }
+                            self.row(
+                                z,
+                                #[inline(always)]
+                                |_| 0.0,
+                            );
                         }
                     }
                 },

@@ -42,25 +42,34 @@ impl ConvShape {
     }
 }
 
-/// Fewer input channels than this make Winograd's matrix products so thin that its maps cost about what they save, and
-/// then the direct sum is preferred for its smaller rounding errors.
-const WINOGRAD_CHANNELS: usize = 32;
+/// Winograd's maps need channels to fill vectors,
+const WINOGRAD_CHANNELS: usize = 8;
+/// and with fewer products than this for each tap there is little to save: the direct sum is preferred for its smaller
+/// rounding errors.
+const WINOGRAD_PRODUCTS: usize = 1 << 22;
+
+impl ConvShape {
+    fn pays_for_winograd(self) -> bool {
+        self.in_channels >= WINOGRAD_CHANNELS
+            && self.pixels() * self.in_channels * self.out_channels >= WINOGRAD_PRODUCTS
+    }
+}
 
 /// `z = x ⋆ weight`, the cross-correlation that every deep-learning library calls convolution.
 pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
-    if shape.in_channels < WINOGRAD_CHANNELS {
-        im2col::forward(shape, x, weight, z);
-    } else {
+    if shape.pays_for_winograd() {
         winograd::forward(shape, x, weight, z);
+    } else {
+        im2col::forward(shape, x, weight, z);
     }
 }
 
 /// The gradients of the weight and, where it is wanted, of the input, given the gradient `dz` of the output.
 pub fn backward(shape: ConvShape, x: &[f32], weight: &[f32], dz: &[f32], dx: Option<&mut [f32]>, dw: &mut [f32]) {
-    if shape.in_channels < WINOGRAD_CHANNELS {
-        im2col::backward(shape, x, weight, dz, dx, dw);
-    } else {
+    if shape.pays_for_winograd() {
         winograd::backward(shape, x, weight, dz, dx, dw);
+    } else {
+        im2col::backward(shape, x, weight, dz, dx, dw);
     }
 }
 

@@ -21,7 +21,7 @@ use transforms::{Filter, FilterAdjoint, Group, Input, InputAdjoint, Output, Outp
 /// Numbers of a group's planes, input and output together, that one thread should work on at a time: half a megabyte.
 const GROUP_NUMBERS: usize = 1 << 17;
 /// A matrix product needs at least this many tiles to be worth its overhead.
-const GROUP_TILES: usize = 64;
+const GROUP_TILES: usize = 128;
 /// Groups whose planes are kept at once in the backward pass.
 const GROUPS_AT_ONCE: usize = 8;
 /// Numbers between two planes that are never used: planes a power of two apart would fall into the same cache sets.
