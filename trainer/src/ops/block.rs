@@ -6,7 +6,8 @@
 
 use super::activation::{self, Normalise, Pooled, activate, activate_and_pool, moments};
 use super::conv2d::{self, ConvShape};
-use super::{scratch, slice};
+use super::scratch::{self, Scratch};
+use super::slice;
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -77,7 +78,7 @@ pub fn forward_eval(
 /// What the backward pass needs of the forward pass.
 struct Saved {
     /// The convolution's output, (N, H, H, out).
-    z: Vec<f32>,
+    z: Scratch,
     norm: Normalise,
     pooled: Option<Pooled>,
 }
@@ -124,7 +125,7 @@ impl CustomOp3 for Block {
         let (x, weight, scale_shift) = (slice(x, xl)?, slice(w, wl)?, slice(p, pl)?);
         let (gamma, beta) = scale_shift.split_at(shape.out_channels);
 
-        let mut z = vec![0.0; shape.output_len()];
+        let mut z = scratch::take(shape.output_len());
         conv2d::forward(shape, x, weight, &mut z);
         let (mean, var) = moments(&z, shape.out_channels);
         update(&self.stats, &mean, &var, shape.pixels());

@@ -5,8 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
 static FREE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
-/// More buffers than this are given back to the system. A backward pass of three runs at once holds about fifty.
-const KEPT: usize = 64;
+/// More buffers than this are given back to the system. Three runs at once hold about eighty.
+const KEPT: usize = 96;
 
 /// A buffer of f32 that returns to the pool when dropped.
 pub struct Scratch {
