@@ -319,7 +319,8 @@ export class Scatter {
     this.#moved = false;
     this.stats.drawn = this.#renderer.draw(frame);
     this.stats.points = n;
-    this.stats.outside = n ? this.#countOutside(view) : 0;
+    // Counted where the points come to rest: on the way there many may be out of sight for a moment.
+    if (!this.#glide) this.stats.outside = n ? this.#countOutside(view) : 0;
   }
 
   #countOutside(view) {

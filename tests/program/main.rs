@@ -5,6 +5,7 @@
 mod support;
 
 mod artifacts;
+mod browser;
 mod cli;
 mod guards;
 mod live;

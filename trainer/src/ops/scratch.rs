@@ -17,8 +17,9 @@ pub struct Scratch {
 /// A buffer of `len` numbers of **any** value: whoever takes it writes before reading.
 pub fn take(len: usize) -> Scratch {
     let mut free = FREE.lock().unwrap_or_else(|e| e.into_inner());
-    let fit = free.iter().enumerate().filter(|(_, b)| b.len() >= len).min_by_key(|(_, b)| b.len()).map(|(i, _)| i);
-    let buffer = fit.map(|i| free.swap_remove(i));
+    // The one given back last is the likeliest to be in the cache still; a much larger one would be missed elsewhere.
+    let fit = free.iter().rposition(|b| b.len() >= len && b.len() / 2 <= len);
+    let buffer = fit.map(|i| free.remove(i));
     drop(free);
     Scratch { buffer: buffer.unwrap_or_else(|| vec![0.0; len]), len }
 }
@@ -41,10 +42,8 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let mut free = FREE.lock().unwrap_or_else(|e| e.into_inner());
         free.push(std::mem::take(&mut self.buffer));
-        if free.len() > KEPT
-            && let Some(smallest) = free.iter().enumerate().min_by_key(|(_, b)| b.len()).map(|(i, _)| i)
-        {
-            free.swap_remove(smallest);
+        if free.len() > KEPT {
+            free.remove(0);
         }
     }
 }

@@ -23,7 +23,7 @@ const GROUP_NUMBERS: usize = 1 << 17;
 /// A matrix product needs at least this many tiles to be worth its overhead.
 const GROUP_TILES: usize = 128;
 /// Groups whose planes are kept at once in the backward pass.
-const GROUPS_AT_ONCE: usize = 8;
+const GROUPS_AT_ONCE: usize = 4;
 /// Numbers between two planes that are never used: planes a power of two apart would fall into the same cache sets.
 const PLANE_GAP: usize = 32;
 /// (in, out) pairs of the weight that one task maps.
