@@ -2,9 +2,10 @@
 
 use crate::App;
 use crate::error::Error;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use std::sync::Arc;
 use trainer::data::{Images, SIDE};
 use trainer::event::Split;
@@ -12,6 +13,9 @@ use trainer::spec::DatasetChoice;
 
 /// The set behind an address hardly ever changes, but another start may read another folder.
 const KEPT: &str = "private, max-age=3600";
+/// Images of a sheet: enough that thousands need no thousands of requests, few enough for a short address.
+const MOST_OF_A_SHEET: usize = 256;
+const SHEET_COLUMNS: usize = 16;
 
 /// `GET /data/{set}/labels/{split}`
 pub(crate) async fn labels(
@@ -43,6 +47,34 @@ pub(crate) async fn image(
     .await
 }
 
+#[derive(Deserialize)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    indices: String,
+}
+
+/// `GET /data/{set}/sheet/{split}?indices=3,17,4`: these images in this order, row by row, as one picture.
+pub(crate) async fn sheet(
+    State(app): State<Arc<App>>,
+    Path((set, split)): Path<(String, String)>,
+    Query(Wanted { indices }): Query<Wanted>,
+) -> Result<Response, Error> {
+    let numbers = indices.split(',').map(|index| index.parse::<usize>().ok()).collect::<Option<Vec<_>>>();
+    let numbers = numbers.filter(|numbers| numbers.len() <= MOST_OF_A_SHEET).ok_or_else(|| {
+        Error::BadRequest(format!("indices: expected 1 to {MOST_OF_A_SHEET} numbers of images, joined by commas"))
+    })?;
+    with_images(app, &set, &split, move |images| {
+        if let Some(index) = numbers.iter().find(|&&index| index >= images.len()) {
+            let last = images.len() - 1;
+            return Err(Error::NotFound(format!("there is no image {index}: they count from 0 to {last}")));
+        }
+        let pixels = numbers.iter().map(|&index| images.image(index)).collect::<Vec<_>>();
+        let png = sheet_png(&pixels).map_err(|error| Error::Internal(format!("the sheet can't be drawn: {error}")))?;
+        Ok(([(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, KEPT)], png).into_response())
+    })
+    .await
+}
+
 /// Answers from a split of a data set, on a thread that may wait for the disk.
 async fn with_images(
     app: Arc<App>,
@@ -65,8 +97,25 @@ async fn with_images(
 }
 
 fn png(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    grey_png(SIDE, SIDE, pixels)
+}
+
+/// The images side by side, [`SHEET_COLUMNS`] in a row; what is left of the last row is black.
+fn sheet_png(images: &[&[u8]]) -> Result<Vec<u8>, png::EncodingError> {
+    let (width, height) = (SHEET_COLUMNS * SIDE, images.len().div_ceil(SHEET_COLUMNS) * SIDE);
+    let mut pixels = vec![0; width * height];
+    for (n, image) in images.iter().enumerate() {
+        let corner = n / SHEET_COLUMNS * SIDE * width + n % SHEET_COLUMNS * SIDE;
+        for (y, row) in image.chunks_exact(SIDE).enumerate() {
+            pixels[corner + y * width..][..SIDE].copy_from_slice(row);
+        }
+    }
+    grey_png(width, height, &pixels)
+}
+
+fn grey_png(width: usize, height: usize, pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
     let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, SIDE as u32, SIDE as u32);
+    let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.write_header()?.write_image_data(pixels)?;

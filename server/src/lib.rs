@@ -98,6 +98,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/archive", get(artifacts::archive))
         .route("/data/{set}/labels/{split}", get(images::labels))
         .route("/data/{set}/images/{split}/{file}", get(images::image))
+        .route("/data/{set}/sheet/{split}", get(images::sheet))
         .route("/static/{*path}", get(assets::read))
         .route("/healthz", get(async || "ok"))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

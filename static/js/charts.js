@@ -29,11 +29,15 @@ export function byEpoch(run, name) {
 
 class Chart {
   #plot = null;
+  #on;
+  #line = h("div", { class: "chart-moment" });
   #epoch = 0;
+  #at = 0;
   #key = "";
   #dataKey = "";
 
-  constructor(figure, kind) {
+  constructor(figure, kind, on) {
+    this.#on = on;
     this.box = figure.querySelector(".chart");
     this.kind = kind;
     this.readout = figure.querySelector(".chart-readout");
@@ -47,10 +51,7 @@ class Chart {
     this.runs = runs;
     const key = JSON.stringify([runs.map((run) => run.id), palette, epochs]);
     const dataKey = runs.map((run) => run.seq).join();
-    if (this.#key === key && this.#dataKey === dataKey) {
-      this.#plot.redraw(false, false);
-      return this.#say();
-    }
+    if (this.#key === key && this.#dataKey === dataKey) return this.#say();
     this.#dataKey = dataKey;
     const series =
       this.kind === "loss"
@@ -65,6 +66,7 @@ class Chart {
       this.box.replaceChildren();
       this.#plot = new window.uPlot(this.#options(runs, palette, epochs), data, this.box);
       this.#key = key;
+      this.#listen();
     } else {
       this.#plot.setData(data);
     }
@@ -81,7 +83,7 @@ class Chart {
       height: this.box.clientHeight || 200,
       legend: { show: false },
       padding: [10, 12, 0, 0],
-      cursor: { sync: { key: "epochs" }, points: { show: false }, y: false, drag: { x: false, y: false } },
+      cursor: { show: false },
       scales: {
         x: { time: false, range: [0, epochs] },
         y: loss ? { distr: 3 } : { range: (_, min, max) => accuracyRange(min, max) },
@@ -102,31 +104,31 @@ class Chart {
         ...runs.map((_, i) => perEpoch(i)),
       ],
       hooks: {
-        draw: [(plot) => this.#drawMark(plot, palette)],
-        setCursor: [() => this.#say()],
+        draw: [() => this.move(this.#at)],
       },
     };
   }
 
-  #drawMark(plot, palette) {
-    if (!this.#epoch) return;
-    const x = Math.round(plot.valToPos(this.#epoch, "x", true)) + 0.5;
-    const { ctx, bbox } = plot;
-    ctx.save();
-    ctx.strokeStyle = palette.accent;
-    ctx.lineWidth = 1.5 * devicePixelRatio;
-    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.stroke();
-    ctx.restore();
+  /** Pointing at the curves shows an epoch for that long, a click or tap stays there. */
+  #listen() {
+    const { over } = this.#plot;
+    over.append(this.#line);
+    const under = (event) => Math.round(this.#plot.posToVal(event.clientX - over.getBoundingClientRect().left, "x"));
+    over.addEventListener("pointermove", (event) => event.pointerType !== "touch" && this.#on.preview(under(event)));
+    over.addEventListener("pointerleave", () => this.#on.preview(0));
+    over.addEventListener("click", (event) => this.#on.seek(under(event)));
   }
 
-  /** The values under the pointer, else at the clock's epoch, beside the title. */
+  /** Moves the line that marks the moment. */
+  move(at) {
+    this.#at = at;
+    this.#line.hidden = !at;
+    if (at && this.#plot) this.#line.style.transform = `translateX(${this.#plot.valToPos(at, "x")}px)`;
+  }
+
+  /** The values at the clock's epoch, which is the one pointed at, beside the title. */
   #say() {
-    const left = this.#plot?.cursor.left;
-    const x = left >= 0 ? Math.max(1, Math.round(this.#plot.posToVal(left, "x"))) : this.#epoch;
+    const x = this.#epoch;
     const name = this.kind === "loss" ? "train_loss" : "test_accuracy";
     const values = this.runs.map((run) => run.history.find((r) => r.epoch === x)?.metrics[name]);
     const text = (v) => (Number.isFinite(v) ? (this.kind === "loss" ? compact(v) : percent(v)) : "–");
@@ -145,11 +147,17 @@ class Chart {
 export class Charts {
   #charts;
 
-  constructor(root) {
+  /** `on`: preview(epoch, 0 for none any more), seek(epoch). */
+  constructor(root, on) {
     this.#charts = ["loss", "accuracy"].flatMap((kind) => {
       const figure = root.querySelector(`[data-chart="${kind}"]`);
-      return figure ? [new Chart(figure, kind)] : [];
+      return figure ? [new Chart(figure, kind, on)] : [];
     });
+  }
+
+  /** Marks a moment, in epochs. */
+  move(at) {
+    for (const chart of this.#charts) chart.move(at);
   }
 
   update(runs, palette, epoch) {

@@ -1,18 +1,21 @@
 // Runs side by side: one clock, one hover, one selection for all plots; charts and numbers that show the same moment.
 
 import { Charts } from "./charts.js";
+import { Clock } from "./clock.js";
 import { Controls } from "./controls.js";
+import { Feed } from "./moments.js";
 import { Panel } from "./panel.js";
-import { SelectionStrip } from "./selection.js";
+import { Selection } from "./selection.js";
 import { Transport } from "./transport.js";
+import { usualState, viewOf } from "./address.js";
+import { showChanges } from "./changes.js";
 import { h, role, say } from "./dom.js";
 import { hasEnded, newestEpoch, reportAt } from "./fold.js";
 import { onThemeChange, readPalette } from "./palette.js";
 import { percent } from "./format.js";
 import { union } from "./geometry.js";
 import { updateNumbers } from "./numbers.js";
-
-const RETRY_MS = 4000;
+import { anything, insideOutline, membersOf, tidyOutline } from "./rules.js";
 
 export class Comparison {
   #root;
@@ -20,26 +23,20 @@ export class Comparison {
   #store;
   #metrics = [];
   #palette = readPalette();
-  #cursor = { follow: true, epoch: 0 };
-  #options = {
-    visible: new Array(10).fill(true),
-    centers: true,
-    means: false,
-    regions: false,
-    split: "test",
-    scale: "own",
-    tool: "move",
-    zoomed: false,
-  };
-  #selection = [];
-  #scheduled = false;
+  #options; // replaced as a whole when one of them changes
+  #scheduled = "";
   #onChange;
   #numbersKey = "";
+  #word = ""; // the selection's, for the address
+  #dock = null; // the panel about the selection, once it was needed
 
   /** Called after every refresh, for what else on the page shows the clock's epoch. */
   onEpoch = null;
 
-  /** `root`: the server's element; `onChange()` after the reader changed something. */
+  /**
+   * `root`: the server's element; `restored`: a state of address.js; `onChange(deliberate)` after the reader changed
+   * something, `deliberate` where that is worth coming back to.
+   */
   constructor(root, live, store, { metrics, restored, onChange }) {
     this.#root = root;
     this.#live = live;
@@ -47,31 +44,37 @@ export class Comparison {
     this.#metrics = metrics;
     this.#onChange = onChange;
     this.runs = root.dataset.runs.split(",").map((id) => live.get(id));
-    this.#restore(restored);
+    this.clock = new Clock({ moved: () => this.#schedule("moment"), rested: () => onChange(false) });
+    this.selection = new Selection(this.runs, store);
     this.panels = [...root.querySelectorAll("[data-panel]")].map((element, i) => this.#makePanel(element, i));
     this.#makeControls();
-    this.strip = new SelectionStrip(role(root, "selection"), {
-      clear: () => this.select([]),
-      mark: (index) => this.#mark(index),
+    this.charts = new Charts(root, {
+      preview: (epoch) => this.clock.preview(epoch),
+      seek: (epoch) => this.clock.seek(epoch),
     });
-    this.charts = new Charts(root);
     live.subscribe((run, what) => this.#heard(run, what));
     onThemeChange(() => {
       this.#palette = readPalette();
       for (const panel of this.panels) panel.scatter.setPalette(this.#palette);
       this.#schedule();
     });
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.selection.rule && !event.target.closest?.("input, select, textarea")) this.select(null);
+    });
+    this.restore(restored ?? usualState());
     this.#refresh();
   }
 
   #makePanel(element, i) {
     const panel = new Panel(element, this.runs[i], this.#palette, {
-      hover: (index) => this.#mark(index),
+      hover: (index) => this.mark(index),
       view: (view) => this.#viewed(panel, view),
-      lasso: (indices) => this.select(indices),
-      lassoMode: () => this.#options.tool === "lasso",
+      tool: () => this.#options.tool,
+      outline: (polygon, pixel) => this.#selectOutline(panel, polygon, pixel),
+      changes: (word) => this.select({ ...anything(this.runs.length, panel.shown.epoch), runs: this.runs.map((_, r) => (r === i ? word : "")) }),
     });
     panel.index = i;
+    panel.feed = new Feed(this.#store, panel, () => this.#arrived(panel));
     return panel;
   }
 
@@ -79,6 +82,7 @@ export class Comparison {
     this.controls = new Controls(
       {
         change: (patch) => this.set(patch),
+        filter: () => this.#openDock().then(() => this.#dock.open()),
         reset: () => this.#resetViews(),
       },
       { several: this.runs.length > 1 },
@@ -98,68 +102,113 @@ export class Comparison {
       },
       "Controls",
     );
-    this.transport = new Transport(
-      {
-        seek: (epoch) => this.#seek({ follow: false, epoch }),
-        follow: () => this.#seek({ follow: true, epoch: 0 }),
-      },
-      opener,
-    );
+    this.transport = new Transport(this.clock, opener);
     role(this.#root, "controls").replaceWith(drawer);
     role(this.#root, "transport").replaceWith(this.transport.element);
   }
 
-  /** Takes over what an address said: {epoch, split, scale, hidden, centers, means, regions}. */
-  #restore(restored = {}) {
-    const { epoch, ...options } = restored;
-    Object.assign(this.#options, options);
-    if (epoch) this.#cursor = { follow: false, epoch };
+  /** Shows what an address says: see address.js. */
+  restore({ epoch, views, select, ...options }) {
+    this.#setOptions(options);
+    this.clock.restore(epoch);
+    this.panels.forEach((panel, i) => panel.scatter.setView(viewOf(views, i)));
+    this.#word = select;
+    if (select) import("./rule-words.js").then(({ decodeRule }) => this.#choose(decodeRule(select, this.runs.length)));
+    else this.#choose(null);
+    this.#schedule();
+  }
+
+  /** Which images are shown: "test" or "train". */
+  get split() {
+    return this.#options.split;
+  }
+
+  /** What an address keeps. */
+  get state() {
+    return {
+      ...this.#options,
+      epoch: this.clock.kept,
+      views: this.panels.map((panel) => panel.scatter.view),
+      select: this.#word,
+    };
+  }
+
+  #setOptions(patch) {
+    this.#options = { ...this.#options, ...patch };
+    this.#root.dataset.tool = this.#options.tool;
   }
 
   /** Changes options: classes, layers, split, scale, tool. */
   set(patch) {
-    if (patch.split && patch.split !== this.#options.split) this.#selection = [];
-    Object.assign(this.#options, patch);
-    if (patch.scale) this.#resetViews();
-    this.#mark(-1);
+    if (patch.split && patch.split !== this.#options.split) this.#choose(null);
+    this.#setOptions(patch);
+    if (patch.scale) for (const panel of this.panels) panel.scatter.setView(null);
+    this.mark(-1);
     this.#schedule();
-    this.#onChange();
-  }
-
-  #seek(cursor) {
-    this.#cursor = cursor;
-    this.#schedule();
-    this.#onChange();
+    this.#onChange(true);
   }
 
   #resetViews() {
     for (const panel of this.panels) panel.scatter.setView(null);
-    this.#options.zoomed = false;
     this.#schedule();
+    this.#onChange(true);
   }
 
   #viewed(source, view) {
     if (this.#options.scale === "shared")
       for (const panel of this.panels) if (panel !== source) panel.scatter.setView(view);
-    this.#options.zoomed = this.panels.some((panel) => panel.scatter.view !== null);
-    this.controls.update(this.#options);
+    this.controls.update(this.#options, this.#zoomed);
+    this.#onChange(false);
   }
 
-  /** Marks one image in all plots. */
-  #mark(index) {
+  get #zoomed() {
+    return this.panels.some((panel) => panel.scatter.view !== null);
+  }
+
+  /** Marks one image in all plots; −1: none. */
+  mark(index) {
     this.marked = index;
     for (const panel of this.panels) panel.mark(index);
   }
 
-  /** Selects images (by index) in all plots; [] clears. */
-  select(indices) {
-    this.#selection = indices;
-    this.#schedule();
+  /** Selects images by a rule (see rules.js) in all plots; null clears. */
+  select(rule) {
+    return this.#choose(rule, true);
   }
 
-  /** What the address keeps: options, and the epoch unless the newest is followed. */
-  get state() {
-    return { ...this.#options, epoch: this.#cursor.follow ? 0 : this.#cursor.epoch };
+  async #choose(rule, deliberate = false) {
+    if (!rule) this.#word = "";
+    try {
+      if (!(await this.selection.choose(rule, this.#options.split))) return;
+      this.#schedule();
+      if (rule) {
+        const { encodeRule } = await import("./rule-words.js");
+        if (this.selection.rule !== rule) return;
+        this.#word = encodeRule(rule);
+      }
+      if (deliberate) this.#onChange(true);
+      if (rule) await this.#openDock();
+    } catch (error) {
+      say(role(this.#root, "announcement"), `The selection could not be loaded: ${error.message}. Try again.`);
+    }
+  }
+
+  #selectOutline(panel, polygon, pixel) {
+    const { visible } = this.#options;
+    const hidden = visible.flatMap((v, k) => (v ? [] : [k]));
+    const outline = { run: panel.index, epoch: panel.shown.epoch, polygon: tidyOutline(polygon, pixel), hidden };
+    const indices = insideOutline(outline, panel.scatter.data);
+    this.select(indices.length ? { ...anything(this.runs.length, this.clock.epoch), area: { indices, outline } } : null);
+  }
+
+  /** The panel about the selection; fetched when it is first needed. */
+  async #openDock() {
+    const { SelectionPanel } = await import("./selection-panel.js");
+    this.#dock ??= new SelectionPanel(role(this.#root, "selection"), this.runs, {
+      choose: (rule) => this.select(rule),
+      mark: (index) => this.mark(index),
+    });
+    this.#schedule();
   }
 
   #heard(run, what) {
@@ -171,34 +220,31 @@ export class Comparison {
     this.#schedule();
   }
 
-  #schedule() {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
+  /** What the next frame brings up to date: everything, or only what moves with the clock. */
+  #schedule(what = "all") {
+    const waiting = this.#scheduled !== "";
+    if (this.#scheduled !== "all") this.#scheduled = what;
+    if (waiting) return;
     requestAnimationFrame(() => {
-      this.#scheduled = false;
-      this.#refresh();
+      const all = this.#scheduled === "all";
+      this.#scheduled = "";
+      if (all || this.clock.epoch !== this.epoch) this.#refresh();
+      else this.#move();
     });
   }
 
   #refresh() {
-    const newest = Math.max(0, ...this.runs.map(newestEpoch));
-    const { follow } = this.#cursor;
-    const epoch = follow ? newest : Math.min(this.#cursor.epoch, newest);
+    this.clock.newest = Math.max(0, ...this.runs.map(newestEpoch));
+    const { epoch } = this.clock;
     this.epoch = epoch;
-    const epochs = Math.max(1, ...this.runs.map((run) => run.epochs));
-    this.controls.update(this.#options);
+    this.controls.update(this.#options, this.#zoomed);
     for (const panel of this.panels) {
       panel.scatter.setStyle(this.#options);
+      panel.refused = this.#refusal(panel);
       panel.update(epoch);
-      this.#load(panel, epoch);
     }
-    this.#share();
-    this.#showSelection();
     this.transport.update({
-      epoch,
-      newest,
-      epochs,
-      follow,
+      epochs: Math.max(1, ...this.runs.map((run) => run.epochs)),
       lanes: this.runs.map((run, i) => ({
         colour: i,
         epochs: run.epochs,
@@ -208,9 +254,36 @@ export class Comparison {
       })),
     });
     this.charts.update(this.runs, this.#palette, epoch);
+    this.#move();
+    this.#showSelection();
     this.#nameData();
     this.onEpoch?.();
     this.#showNumbers();
+  }
+
+  /** Points, playhead and the charts' line: what every frame of a drag needs. */
+  #move() {
+    const { at, follow, playing } = this.clock;
+    for (const panel of this.panels) {
+      if (!panel.refused) panel.feed.want(at, this.#options.split, !follow || playing);
+      if (panel.shown) showChanges(panel, this.#store, Number.isInteger(at));
+    }
+    this.#share();
+    this.transport.move();
+    this.charts.move(at);
+  }
+
+  /** Why a run is not shown beside the first one, if it sees other images; "" as long as that is not known. */
+  #refusal({ run }) {
+    const first = this.runs.find((run) => run.data)?.data;
+    if (!run.data || run.data.digest === first.digest) return "";
+    return `It sees other images (${run.data.name}) than the first run (${first.name}): point i would not be the same one in both. Compare it with runs of its own data.`;
+  }
+
+  #arrived(panel) {
+    this.#share();
+    this.#showSelection();
+    if (this.marked >= 0) panel.mark(this.marked);
   }
 
   /** The table; built anew only when it says something else. */
@@ -233,40 +306,6 @@ export class Comparison {
     if (data.set === "generated") badge.title = "Digits that the program draws itself, not MNIST";
   }
 
-  /** Puts the points of `epoch` (or the run's last before it) into a panel as soon as they are here. */
-  async #load(panel, epoch) {
-    const { run } = panel;
-    const report = reportAt(run, epoch);
-    const set = run.data?.set;
-    if (!report || !set) return;
-    const { split } = this.#options;
-    const wanted = `${report.epoch}/${split}`;
-    if (panel.wanted === wanted) return;
-    panel.wanted = wanted;
-    try {
-      const [embedding, labels] = await Promise.all([
-        this.#store.load(run.id, report.epoch, split),
-        this.#store.labels(set, split),
-      ]);
-      if (panel.wanted !== wanted) return;
-      const glide = panel.shown !== null && panel.shown.split === split;
-      panel.show({ epoch: report.epoch, split, set, report, embedding, labels }, glide);
-      this.#share();
-      this.#showSelection();
-      if (this.marked >= 0) panel.mark(this.marked);
-    } catch (error) {
-      if (panel.wanted !== wanted) return;
-      panel.complain(`${error.message}. Trying again.`);
-      setTimeout(() => {
-        if (panel.wanted === wanted) panel.wanted = null;
-        this.#schedule();
-      }, RETRY_MS);
-      return;
-    }
-    const next = reportAt(run, report.epoch + 1);
-    if (!this.#cursor.follow && next) this.#store.load(run.id, next.epoch, split).catch(() => {});
-  }
-
   /** One box for all plots where they share their scale. */
   #share() {
     const shared = this.#options.scale === "shared" ? union(this.panels.map((panel) => panel.scatter.box)) : null;
@@ -274,29 +313,32 @@ export class Comparison {
   }
 
   #showSelection() {
+    const { indices } = this.selection;
     const panels = this.panels.filter((panel) => panel.shown);
-    const picked = panels.length ? this.#selection : [];
     for (const panel of panels) {
-      if (!picked.length) panel.scatter.setSelection(null);
-      else if (panel.picked !== picked || panel.pickedOf !== panel.shown.embedding.n) {
-        const bytes = new Uint8Array(panel.shown.embedding.n);
-        for (const i of picked) bytes[i] = 1;
-        panel.scatter.setSelection(bytes);
-      }
-      panel.picked = picked;
-      panel.pickedOf = panel.shown.embedding.n;
+      const { n } = panel.shown.embedding;
+      if (panel.picked === indices && panel.pickedOf === n) continue;
+      panel.picked = indices;
+      panel.pickedOf = n;
+      panel.scatter.setSelection(indices.length ? membersOf(indices, n) : null);
     }
-    this.strip.update(picked, panels);
+    this.#dock?.update(this.selection, panels, this.epoch);
   }
 
   /** A read-only picture of what is on the screen, for tests: see inspect.js. */
   inspect() {
+    const { clock, selection } = this;
     return {
       epoch: this.epoch,
-      follow: this.#cursor.follow,
+      at: clock.at,
+      follow: clock.follow,
+      playing: clock.playing,
+      previewing: clock.previewing,
       marked: this.marked ?? -1,
-      selected: this.#selection.length,
-      options: { ...this.#options, visible: [...this.#options.visible] },
+      selected: selection.indices.length,
+      selection: [...selection.indices],
+      rule: this.#word,
+      options: { ...this.#options, zoomed: this.#zoomed, visible: [...this.#options.visible] },
       panels: this.panels.map((panel) => ({
         run: panel.run.id,
         status: panel.run.status,
@@ -304,6 +346,7 @@ export class Comparison {
         epoch: panel.shown?.report.epoch ?? 0,
         split: panel.shown?.split ?? null,
         zoomed: panel.scatter.view !== null,
+        view: panel.scatter.view,
         ...panel.scatter.stats,
         place_of: (index) => panel.scatter.placeOf(index),
       })),

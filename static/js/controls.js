@@ -15,7 +15,7 @@ export function afterClick(visible, clicked, alone) {
   return visible.map((_, k) => isAlone || k === clicked);
 }
 
-/** `on`: change(patch of the options), reset(). `several`: whether there is more than one plot. */
+/** `on`: change(patch of the options), filter(), reset(). `several`: whether there is more than one plot. */
 export class Controls {
   constructor(on, { several }) {
     this.chips = Array.from({ length: 10 }, (_, k) =>
@@ -38,10 +38,11 @@ export class Controls {
     );
     this.split = choice("Points", [["test", "Test", "Test images, network in evaluation mode"], ["train", "Train", "Training images as the training pass saw them"]], (split) => on.change({ split }));
     this.scale = choice("Scale", [["own", "Own", "Each plot fits its own points"], ["shared", "Shared", "One scale and view for all plots"]], (scale) => on.change({ scale }));
-    this.tool = choice("Drag", [["move", "Move", "Dragging moves the view"], ["lasso", "Lasso", "Dragging selects points in all plots (or Shift and drag)"]], (tool) => on.change({ tool }));
+    this.tool = choice("Drag", [["move", "Move", "Dragging moves the view"], ["lasso", "Lasso", "Dragging selects points in all plots (or Shift and drag)"], ["box", "Box", "Dragging selects a box of points in all plots"]], (tool) => on.change({ tool }));
     this.layers = LAYERS.map(([name, text, title]) =>
       h("button", { type: "button", title, onclick: () => on.change({ [name]: !this.options[name] }) }, text),
     );
+    this.filter = h("button", { type: "button", title: "Select images by label, prediction and outcome", onclick: on.filter }, "Filter…");
     this.reset = h("button", { type: "button", class: "quiet", title: "Fit all points again (double click, or 0)", onclick: on.reset }, "Reset view");
     this.element = h(
       "div",
@@ -51,17 +52,19 @@ export class Controls {
       this.split.element,
       several ? [this.scale.element] : [],
       this.tool.element,
+      this.filter,
       this.reset,
     );
   }
 
-  update(options) {
+  /** `zoomed`: whether a plot's view is chosen by hand. */
+  update(options, zoomed) {
     this.options = options;
     this.chips.forEach((chip, k) => press(chip, options.visible[k]));
     this.all.disabled = options.visible.every(Boolean);
     LAYERS.forEach(([name], i) => press(this.layers[i], options[name]));
     for (const name of ["split", "scale", "tool"]) this[name].update(options[name]);
-    this.reset.disabled = !options.zoomed;
+    this.reset.disabled = !zoomed;
   }
 }
 

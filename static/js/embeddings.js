@@ -70,6 +70,7 @@ export class EmbeddingStore {
   #kept = new Lru(24e6);
   #under_way = new Map();
   #labels = new Map();
+  #labelsHere = new Map();
 
   /** The embedding if it is here already, else undefined. */
   peek(run, epoch, split) {
@@ -94,12 +95,20 @@ export class EmbeddingStore {
     return this.#under_way.get(key);
   }
 
+  /** The labels if they are here already, else undefined. */
+  peekLabels(set, split) {
+    return this.#labelsHere.get(`${set}/${split}`);
+  }
+
   /** One byte an image, 0–9. */
   labels(set, split) {
     const key = `${set}/${split}`;
     if (!this.#labels.has(key)) {
       const work = fetchBuffer(`/data/${set}/labels/${split}`).then((buffer) => new Uint8Array(buffer));
-      work.catch(() => this.#labels.delete(key));
+      work.then(
+        (labels) => this.#labelsHere.set(key, labels),
+        () => this.#labels.delete(key),
+      );
       this.#labels.set(key, work);
     }
     return this.#labels.get(key);

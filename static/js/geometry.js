@@ -108,6 +108,15 @@ export function predict(weight, bias, x, y) {
   return best;
 }
 
+const guesses = new WeakMap();
+
+/** The class of each point of an embedding {x, y}, by the last layer of its epoch; worked out once for each embedding. */
+export function predictAll({ weight, bias }, embedding) {
+  if (!guesses.has(embedding))
+    guesses.set(embedding, Int8Array.from(embedding.x, (x, i) => predict(weight, bias, x, embedding.y[i])));
+  return guesses.get(embedding);
+}
+
 /** The exact decision regions of the last linear layer within a box: for each class a convex polygon [[x, y]…], maybe empty. */
 export function decisionRegions(weight, bias, box) {
   const corners = [

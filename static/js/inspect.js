@@ -5,9 +5,11 @@
 //   received: {event type: count},         // since the page was opened
 //   embeddings_kept: number,
 //   comparison: null or {
-//     epoch, follow, marked, selected, options: {visible: [bool×10], centers, means, regions, split, scale, tool, zoomed},
-//     panels: [{run, status, epochs_received, epoch, split, zoomed, renderer: "cpu" | "webgl", drawn, points, ms, outside,
-//               place_of(index) → [left, top] in CSS pixels of the plot}]
+//     epoch, at: the clock's moment, follow, playing, previewing, marked, selected: how many, selection: [indices],
+//     rule: the selection's word in the address,
+//     options: {visible: [bool×10], centers, means, regions, split, scale, tool, zoomed},
+//     panels: [{run, status, epochs_received, epoch, split, zoomed, view, renderer: "cpu" | "webgl", drawn, points, ms,
+//               outside, place_of(index) → [left, top] in CSS pixels of the plot}]
 //   }
 // }
 

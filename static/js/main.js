@@ -3,7 +3,8 @@
 import { Comparison } from "./comparison.js";
 import { EmbeddingStore } from "./embeddings.js";
 import { LiveRuns } from "./live.js";
-import { decodeState, encodeState } from "./address.js";
+import { AddressBar } from "./history.js";
+import { decodeState } from "./address.js";
 import { expose } from "./inspect.js";
 import { say } from "./dom.js";
 
@@ -67,15 +68,15 @@ async function start() {
 
 function mount(root, metrics) {
   const addressed = root.dataset.comparison === "page";
+  let bar = null;
   comparison = new Comparison(root, live, store, {
     metrics,
-    restored: addressed ? decodeState(location.search) : {},
-    onChange: () => {
-      if (!addressed) return;
-      const query = encodeState(location.search, comparison.state);
-      history.replaceState(null, "", query ? `?${query}` : location.pathname);
-    },
+    restored: addressed ? decodeState(location.search) : null,
+    onChange: (deliberate) => bar?.changed(deliberate),
   });
+  if (addressed) bar = new AddressBar(() => comparison.state, (state) => comparison.restore(state));
+  const matrices = root.querySelector('[data-role="matrices"]');
+  matrices?.addEventListener("toggle", () => import("./confusion.js").then(({ keepMatrices }) => keepMatrices(matrices, comparison)), { once: true });
   const page = document.querySelector("[data-run-page]");
   if (page) import("./run-page.js").then(({ keepRunPage }) => keepRunPage(page, comparison.runs[0], live, comparison, metrics));
 }

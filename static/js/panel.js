@@ -8,13 +8,14 @@ import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft } fro
 import { predict } from "./geometry.js";
 
 export class Panel {
-  shown = null; // {epoch, split, report, embedding, labels}
+  shown = null; // {epoch, split, set, report, embedding, labels}
+  refused = ""; // why its points are not shown beside the others
   #element;
   #card;
   #note;
   #outside;
 
-  /** `element`: the server's <article>; `on`: see Scatter. */
+  /** `element`: the server's <article>; `on`: see Scatter, and changes(word) for "gained" and "lost". */
   constructor(element, run, palette, on) {
     this.#element = element;
     this.run = run;
@@ -34,6 +35,10 @@ export class Panel {
     );
     this.scatter = new Scatter(plot, palette, { ...on, drawn: (stats) => this.#drawn(stats) });
     plot.append(this.#note, this.#outside, this.#card);
+    role(element, "changes").addEventListener("click", (event) => {
+      const word = event.target.closest("button")?.dataset.role;
+      if (word) on.changes(word);
+    });
   }
 
   /** Brings the header up to date; `cursor` is the epoch asked for. */
@@ -70,7 +75,10 @@ export class Panel {
     say(line, ended ? `${ended}: ${run.reason ?? ""}` : "");
     let title = "";
     let detail = "";
-    if (ended && this.shown) {
+    if (this.refused) {
+      title = "Not comparable";
+      detail = this.refused;
+    } else if (ended && this.shown) {
       // The points stay in full sight: the reason stands in the header.
     } else if (ended) {
       title = ended;
@@ -108,22 +116,40 @@ export class Panel {
     this.#note.replaceChildren(h("b", {}, "The points could not be loaded"), h("span", {}, message));
   }
 
-  /** Draws the points of an epoch. */
-  show(shown, glide) {
-    this.shown = shown;
-    const { embedding, labels, report } = shown;
-    const n = Math.min(embedding.n, labels.length);
-    const cut = (array) => (array.length === n ? array : array.subarray(0, n));
-    this.scatter.setData(
-      { x: cut(embedding.x), y: cut(embedding.y), labels: cut(labels), geometry: report.geometry },
-      glide,
-    );
-    this.plot.setAttribute(
-      "aria-label",
-      `Embedding of ${grouped(n)} ${shown.split} images of ${this.run.name} after epoch ${report.epoch}. ` +
-        `Shift and arrow keys move, plus and minus zoom, 0 resets.`,
-    );
-    this.#say();
+  /** Draws the points of an epoch, or what lies `t` of the way to those of the `next` one; whether they are others than before. */
+  show(shown, next, t) {
+    const other = shown.embedding !== this.shown?.embedding;
+    if (other) {
+      // Between two epochs the clock moves the points; otherwise they glide to where they belong.
+      const glide = !next && shown.split === this.shown?.split;
+      this.shown = shown;
+      this.scatter.setData(pointsOf(shown), glide);
+      this.plot.setAttribute(
+        "aria-label",
+        `Embedding of ${grouped(shown.embedding.n)} ${shown.split} images of ${this.run.name} after epoch ${shown.epoch}. ` +
+          `Shift and arrow keys move, plus and minus zoom, 0 resets.`,
+      );
+      this.#say();
+    }
+    this.scatter.setBetween(next && pointsOf(next), t);
+    return other;
+  }
+
+  /** Says how many images changed sides: {gained, lost, since: the epoch before}, or null where that is not known. */
+  setChanges(changes) {
+    const place = role(this.#element, "changes");
+    place.hidden = !changes;
+    if (!changes) return;
+    for (const [word, sign, what] of [
+      ["gained", "+", "newly recognised"],
+      ["lost", "−", "no longer recognised"],
+    ]) {
+      const button = role(place, word);
+      say(button, `${sign}${grouped(changes[word])}`);
+      button.disabled = changes[word] === 0;
+      button.title = `${grouped(changes[word])} images ${what} since epoch ${changes.since}: select them`;
+      button.setAttribute("aria-label", button.title);
+    }
   }
 
   /** Points at an image, −1 for none. */
@@ -157,4 +183,11 @@ export class Panel {
     if (this.#outside.hidden !== hidden) this.#outside.hidden = hidden;
     if (!hidden) say(this.#outside, `${grouped(outside)} outside`);
   }
+}
+
+/** What a plot draws of an epoch. */
+function pointsOf({ embedding, labels, report }) {
+  const n = Math.min(embedding.n, labels.length);
+  const cut = (array) => (array.length === n ? array : array.subarray(0, n));
+  return { x: cut(embedding.x), y: cut(embedding.y), labels: cut(labels), geometry: report.geometry };
 }

@@ -3,12 +3,7 @@
 import { h, role, say } from "./dom.js";
 import { metricValue } from "./format.js";
 import { reportAt, hasEnded } from "./fold.js";
-import { predict } from "./geometry.js";
-
-/** A cell's shade, 0 to 10, by its share of the row. Pure. */
-export function shade(count, rowSum) {
-  return rowSum ? Math.ceil((10 * count) / rowSum) : 0;
-}
+import { selectCells, showMatrix } from "./confusion.js";
 
 /** Keeps the page of `run` up to date; `comparison` shows its points. */
 export function keepRunPage(root, run, live, comparison, metrics) {
@@ -30,10 +25,7 @@ export function keepRunPage(root, run, live, comparison, metrics) {
   };
   live.subscribe((changed, what) => changed === run && what !== "progress" && update(what));
   comparison.onEpoch = () => showConfusion(matrix, run, comparison);
-  matrix.addEventListener("click", (event) => {
-    const cell = event.target.closest("button[data-label]");
-    if (cell) selectCell(comparison, Number(cell.dataset.label), Number(cell.dataset.guess));
-  });
+  selectCells(matrix, comparison, 0);
   update("loaded");
 }
 
@@ -43,48 +35,7 @@ function showConfusion(table, run, comparison) {
   role(table.closest("section"), "empty")?.remove();
   table.hidden = false;
   say(role(table.closest("section"), "confusion-epoch"), `epoch ${report.epoch}`);
-  const rows = report.confusion.map((row, label) => {
-    const sum = row.reduce((a, b) => a + b, 0);
-    return h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, h("i", { class: `swatch class-${label}` }), String(label)),
-      row.map((count, guess) =>
-        h(
-          "td",
-          { class: `shade-${shade(count, sum)}${guess === label ? " correct" : ""}` },
-          h(
-            "button",
-            {
-              type: "button",
-              "data-label": label,
-              "data-guess": guess,
-              disabled: count === 0,
-              title: guess === label ? `${count} images of ${label} recognised` : `${count} images of ${label} taken for ${guess}`,
-            },
-            count ? String(count) : "·",
-          ),
-        ),
-      ),
-      h("td", { class: "recall" }, sum ? `${((100 * row[label]) / sum).toFixed(1)} %` : "–"),
-    );
-  });
-  const focused = document.activeElement?.dataset;
-  table.tBodies[0].replaceChildren(...rows);
-  if (focused?.guess !== undefined)
-    table.querySelector(`button[data-label="${focused.label}"][data-guess="${focused.guess}"]`)?.focus();
-}
-
-/** Selects, in the plot, the test images of one cell of the matrix. */
-function selectCell(comparison, label, guess) {
-  const { shown } = comparison.panels[0];
-  if (!shown || shown.split !== "test") comparison.set({ split: "test" });
-  if (shown?.split !== "test") return;
-  const { weight, bias } = shown.report.geometry;
-  const picked = [];
-  for (let i = 0; i < shown.embedding.n; i++)
-    if (shown.labels[i] === label && predict(weight, bias, shown.embedding.x[i], shown.embedding.y[i]) === guess) picked.push(i);
-  comparison.select(picked);
+  showMatrix(table, report.confusion);
 }
 
 function showMetrics(table, run, metrics) {

@@ -1,15 +1,16 @@
-// Hands on a plot: wheel and pinch zoom, drag pans (or draws a lasso), double-click and keys reset, a tap or the mouse
-// points. Speaks in CSS pixels of the plot; what that means in data units is the plot's business.
+// Hands on a plot: wheel and pinch zoom, drag pans (or draws a lasso or a box), double-click and keys reset, a tap or the
+// mouse points. Speaks in CSS pixels of the plot; what that means in data units is the plot's business.
 
 const TAP_PIXELS = 6;
 
 /**
  * Listens on `element`. `actions`: zoom(x, y, factor), pan(dx, dy), reset(), point(x, y, touch) or point(null),
- * lasso(path, done), lassoMode(), zoomed().
+ * outline(path, done), tool() → "move", "lasso" or "box", zoomed().
  */
 export function listen(element, actions) {
   const pointers = new Map();
   let path = null;
+  let boxed = false;
   let travelled = 0;
   let lastScroll = 0;
   let lastTap = 0;
@@ -35,12 +36,13 @@ export function listen(element, actions) {
     if (event.pointerType === "mouse" && event.button !== 0) return;
     pointers.set(event.pointerId, place(event));
     travelled = 0;
-    if (event.pointerType === "mouse" || actions.zoomed() || actions.lassoMode()) element.setPointerCapture(event.pointerId);
-    if (pointers.size === 1 && (event.shiftKey || actions.lassoMode())) {
+    const draws = event.shiftKey || actions.tool() !== "move";
+    if (event.pointerType === "mouse" || actions.zoomed() || draws) element.setPointerCapture(event.pointerId);
+    if (pointers.size === 1 && draws) {
       path = [place(event)];
+      boxed = actions.tool() === "box";
     } else if (path) {
-      path = null;
-      actions.lasso([], false);
+      drop();
     }
   });
 
@@ -53,8 +55,9 @@ export function listen(element, actions) {
     }
     travelled += Math.hypot(now[0] - before[0], now[1] - before[1]);
     if (path) {
-      path.push(now);
-      actions.lasso(path, false);
+      if (boxed) path = rectangle(path[0], now);
+      else path.push(now);
+      actions.outline(path, false);
     } else if (pointers.size === 2) {
       const other = [...pointers].find(([id]) => id !== event.pointerId)[1];
       const was = Math.hypot(before[0] - other[0], before[1] - other[1]);
@@ -69,15 +72,19 @@ export function listen(element, actions) {
     pointers.set(event.pointerId, now);
   });
 
+  const drop = () => {
+    path = null;
+    actions.outline([], false);
+  };
+
   const lift = (event) => {
     if (!pointers.delete(event.pointerId)) return;
     delete element.dataset.dragging;
     const cancelled = event.type === "pointercancel";
     if (path) {
       const drawn = path;
-      path = null;
-      if (!cancelled && travelled > TAP_PIXELS) actions.lasso(drawn, true);
-      else actions.lasso([], false);
+      drop();
+      if (!cancelled && travelled > TAP_PIXELS) actions.outline(drawn, true);
     } else if (!cancelled && event.pointerType === "touch" && travelled <= TAP_PIXELS && pointers.size === 0) {
       const now = performance.now();
       if (now - lastTap < 320) actions.reset();
@@ -100,12 +107,17 @@ export function listen(element, actions) {
       "=": () => actions.zoom(w / 2, h / 2, 1.3),
       "-": () => actions.zoom(w / 2, h / 2, 1 / 1.3),
       0: () => actions.reset(),
-      Escape: () => actions.point(null),
     }[event.key];
+    if (event.key === "Escape") {
+      actions.point(null);
+      if (!path) return;
+      pointers.clear();
+      drop();
+    }
     const shift = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
     if (act && !event.ctrlKey && !event.metaKey) act();
     else if (shift && event.shiftKey) actions.pan(...shift);
-    else return;
+    else if (event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -114,4 +126,14 @@ export function listen(element, actions) {
     const box = element.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   }
+}
+
+/** The corners of the box between two opposite ones. */
+function rectangle([left, top], [right, bottom]) {
+  return [
+    [left, top],
+    [right, top],
+    [right, bottom],
+    [left, bottom],
+  ];
 }

@@ -8,9 +8,8 @@ export function pointLook(n, width, closeness, ratio) {
   return { radius: grown * ratio, alpha: crowd > 1.6 ? 0.5 : 0.72 };
 }
 
-/** Positions on their way from a to b, t from 0 to 1; a point that comes from nowhere is there at once. */
-export function mixArrays(a, b, t) {
-  const out = new Float32Array(b.length);
+/** Positions on their way from a to b, t from 0 to 1, written to `out`; a point that comes from nowhere is there at once. */
+export function mixArrays(a, b, t, out = new Float32Array(b.length)) {
   for (let i = 0; i < b.length; i++) out[i] = a[i] === a[i] ? a[i] + (b[i] - a[i]) * t : b[i];
   return out;
 }
@@ -25,4 +24,10 @@ export function mixGeometry(a, b, t) {
     weight: mixPairs(a.weight, b.weight),
     bias: b.bias.map((v, i) => a.bias[i] + (v - a.bias[i]) * t),
   };
+}
+
+/** Between two boxes. */
+export function mixBoxes(a, b, t) {
+  const mix = (side) => a[side] + (b[side] - a[side]) * t;
+  return { xMin: mix("xMin"), xMax: mix("xMax"), yMin: mix("yMin"), yMax: mix("yMax") };
 }

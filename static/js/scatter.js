@@ -2,12 +2,12 @@
 // the hover. It knows positions and labels; what they mean is the business of whoever owns it.
 
 import { BucketGrid } from "./grid.js";
-import { bounds, fit, insidePolygon, mixViews, projection, visibleBox, zoomAt } from "./geometry.js";
+import { bounds, fit, mixViews, projection, visibleBox, zoomAt } from "./geometry.js";
 import { drawOver, drawUnder } from "./scatter-layers.js";
 import { CpuRenderer } from "./scatter-cpu.js";
 import { WebglRenderer, hasRealGpu } from "./scatter-webgl.js";
 import { drawOrder } from "./order.js";
-import { mixArrays, mixGeometry, pointLook } from "./scatter-look.js";
+import { mixArrays, mixBoxes, mixGeometry, pointLook } from "./scatter-look.js";
 import { listen } from "./scatter-input.js";
 
 const HOVER_PIXELS = 14;
@@ -29,8 +29,10 @@ export class Scatter {
   #on;
   #size = { width: 0, height: 0, ratio: 1 };
   #data = null; // what is shown: {x, y, labels, geometry}
-  #glide = null; // where it comes from while it moves: {x, y, geometry, view, start}
+  #glide = null; // where it comes from while it moves by itself: {x, y, geometry, view, start}
+  #between = null; // where the clock takes it: {x, y, geometry, box, t}
   #now = null; // what is on the screen at this moment: {x, y, geometry}
+  #scratch = null; // the arrays of what lies between two epochs
   #box = null;
   #grid = null;
   #view = null; // chosen by hand; null follows the data
@@ -40,7 +42,7 @@ export class Scatter {
   #palette;
   #selected = null;
   #mark = -1;
-  #lasso = null;
+  #outline = null; // the lasso or box under way, in CSS pixels
   #scheduled = false;
   #pending = "over"; // what the next frame draws: "all", or only the layer over the points
   #moved = false;
@@ -48,7 +50,7 @@ export class Scatter {
   /** What the last frame cost and drew: {renderer, drawn, points, ms, outside}. */
   stats = { renderer: "", drawn: 0, points: 0, ms: 0, outside: 0 };
 
-  /** `on`: hover(index or −1), view(view or null), lasso(indices), lassoMode() → bool, drawn(stats). */
+  /** `on`: hover(index or −1), view(view or null), tool() → word, outline(polygon in data units, units of a pixel), drawn(stats). */
   constructor(element, palette, on) {
     this.#element = element;
     this.#palette = palette;
@@ -68,8 +70,8 @@ export class Scatter {
       pan: (dx, dy) => this.#pan(dx, dy),
       reset: () => this.setView(null, true),
       point: (x, y, touch) => this.#point(x, y, touch),
-      lasso: (path, done) => this.#drawLasso(path, done),
-      lassoMode: () => this.#on.lassoMode(),
+      outline: (path, done) => this.#drawOutline(path, done),
+      tool: () => this.#on.tool(),
       zoomed: () => this.#view !== null,
     });
   }
@@ -101,11 +103,10 @@ export class Scatter {
 
   /** Shows points {x, y, labels} with the geometry of their epoch; glides there from the last ones if `glide`. */
   setData(data, glide) {
-    const comparable = this.#now?.x.length === data.x.length && data.x.length <= MOST_GLIDING_POINTS;
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.#glide =
-      glide && comparable && !still ? { ...this.#now, view: this.#shown, start: performance.now() } : null;
+    this.#glide = null;
+    if (glide && this.#now?.x.length === data.x.length) this.#startGlide();
     this.#data = data;
+    this.#between = null;
     if (!this.#glide) this.#now = data;
     this.#box = bounds(data.x, data.y);
     this.#grid = null;
@@ -113,16 +114,42 @@ export class Scatter {
     this.#schedule();
   }
 
+  #startGlide() {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (still || this.#now.x.length > MOST_GLIDING_POINTS) return;
+    const { x, y, geometry } = this.#now;
+    this.#glide = { x: x.slice(), y: y.slice(), geometry, view: this.#shown, start: performance.now() };
+  }
+
+  /** Shows what lies between the points and those of the next epoch, `t` of the way; null: the points themselves again. */
+  setBetween(next, t) {
+    if (next?.x.length !== this.#data?.x.length) next = null;
+    if (!next && !this.#between) return;
+    if (next) {
+      this.#glide = null;
+      const box = this.#between?.x === next.x ? this.#between.box : bounds(next.x, next.y);
+      this.#between = { ...next, box, t };
+    } else {
+      this.#startGlide();
+      this.#between = null;
+    }
+    this.#grid = null;
+    this.#moved = true;
+    this.#schedule();
+  }
+
   /** Shows nothing. */
   clear() {
-    this.#data = this.#glide = this.#now = this.#box = this.#grid = null;
+    this.#data = this.#glide = this.#between = this.#now = this.#box = this.#grid = null;
     this.#mark = -1;
     this.stats = { ...this.stats, drawn: 0, points: 0, outside: 0 };
     this.#schedule();
   }
 
+  /** The layers and classes to show; the same object again changes nothing. */
   setStyle(style) {
-    Object.assign(this.#style, style);
+    if (style === this.#style) return;
+    this.#style = style;
     this.#schedule();
   }
 
@@ -131,9 +158,14 @@ export class Scatter {
     this.#schedule();
   }
 
-  /** The box of the data, null without data. */
+  /** The box of the points, null without any. */
   get box() {
-    return this.#box;
+    return this.#between ? mixBoxes(this.#box, this.#between.box, this.#between.t) : this.#box;
+  }
+
+  /** Positions in the units of the plot: {x, y, labels, geometry}; null without any. */
+  get data() {
+    return this.#data;
   }
 
   get view() {
@@ -150,6 +182,8 @@ export class Scatter {
 
   /** A box to fit instead of the data's own, so that several plots have one scale; null for its own. */
   setSharedBox(box) {
+    const same = (side) => box?.[side] === this.#shared?.[side];
+    if (["xMin", "xMax", "yMin", "yMax"].every(same)) return;
     this.#shared = box;
     this.#schedule();
   }
@@ -170,8 +204,9 @@ export class Scatter {
   /** Where the marked point is, in CSS pixels of the plot and in data units; null when there is none. */
   markPlace() {
     if (this.#mark < 0 || !this.#data || this.#mark >= this.#data.x.length) return null;
-    const x = this.#data.x[this.#mark];
-    const y = this.#data.y[this.#mark];
+    const { x: xs, y: ys } = this.#between ? this.#now : this.#data;
+    const x = xs[this.#mark];
+    const y = ys[this.#mark];
     const { k, ox, oy } = projection(this.#target(), this.#size.width, this.#size.height);
     return { x, y, left: x * k + ox, top: oy - y * k, width: this.#size.width, height: this.#size.height };
   }
@@ -185,7 +220,7 @@ export class Scatter {
 
   #target() {
     if (this.#view) return this.#view;
-    const box = this.#shared ?? this.#box ?? { xMin: -1, xMax: 1, yMin: -1, yMax: 1 };
+    const box = this.#shared ?? this.box ?? { xMin: -1, xMax: 1, yMin: -1, yMax: 1 };
     return fit(box, this.#size.width, this.#size.height);
   }
 
@@ -209,20 +244,20 @@ export class Scatter {
 
   #point(left, top, touch) {
     if (left === null || !this.#data) return this.#on.hover(-1);
-    this.#grid ??= new BucketGrid(this.#data.x, this.#data.y, this.#box);
+    const here = this.#between ? this.#now : this.#data;
+    this.#grid ??= new BucketGrid(here.x, here.y, this.box);
     const [x, y, k] = this.#toData(left, top);
     const { labels } = this.#data;
     const radius = (touch ? 2 * HOVER_PIXELS : HOVER_PIXELS) / k;
     this.#on.hover(this.#grid.nearest(x, y, radius, (i) => this.#style.visible[labels[i]]));
   }
 
-  #drawLasso(path, done) {
-    this.#lasso = done ? null : path;
+  #drawOutline(path, done) {
+    this.#outline = done ? null : path;
     this.#schedule("over");
     if (!done || !this.#data) return;
-    const polygon = path.map(([x, y]) => this.#toData(x, y));
-    const { x, y, labels } = this.#data;
-    this.#on.lasso(insidePolygon(polygon, x, y, (i) => this.#style.visible[labels[i]]));
+    const [, , k] = this.#toData(0, 0);
+    this.#on.outline(path.map(([x, y]) => this.#toData(x, y).slice(0, 2)), 1 / k);
   }
 
   #resize() {
@@ -250,11 +285,16 @@ export class Scatter {
     });
   }
 
-  /** Moves positions and view on their way; whether they have further to go. */
+  /** Moves positions and view on their way; whether they have further to go by themselves. */
   #advance() {
     const target = this.#target();
     const share = this.#glide ? (performance.now() - this.#glide.start) / GLIDE_MS : 1;
     this.#moved ||= this.#glide !== null;
+    if (this.#between) {
+      this.#now = this.#mixed(this.#data, this.#between, this.#between.t);
+      this.#shown = target;
+      return false;
+    }
     if (share >= 1) {
       this.#glide = null;
       this.#now = this.#data;
@@ -262,13 +302,19 @@ export class Scatter {
       return false;
     }
     const t = 1 - (1 - share) ** 3;
-    this.#now = {
-      x: mixArrays(this.#glide.x, this.#data.x, t),
-      y: mixArrays(this.#glide.y, this.#data.y, t),
-      geometry: mixGeometry(this.#glide.geometry, this.#data.geometry, t),
-    };
+    this.#now = this.#mixed(this.#glide, this.#data, t);
     this.#shown = this.#view ?? mixViews(this.#glide.view ?? target, target, t);
     return true;
+  }
+
+  #mixed(a, b, t) {
+    const n = b.x.length;
+    if (this.#scratch?.x.length !== n) this.#scratch = { x: new Float32Array(n), y: new Float32Array(n) };
+    return {
+      x: mixArrays(a.x, b.x, t, this.#scratch.x),
+      y: mixArrays(a.y, b.y, t, this.#scratch.y),
+      geometry: mixGeometry(a.geometry, b.geometry, t),
+    };
   }
 
   #draw(what) {
@@ -282,7 +328,7 @@ export class Scatter {
       height,
       palette: this.#palette,
       geometry: this.#now?.geometry,
-      lasso: this.#lasso,
+      lasso: this.#outline,
       mark: this.#markNow(),
     };
     if (what === "all" || further || this.#moved) {
@@ -301,7 +347,7 @@ export class Scatter {
     this.stats.renderer = this.#renderer.kind;
     const n = this.#now ? this.#now.x.length : 0;
     const { k, ox, oy } = projection(view, width * ratio, height * ratio);
-    const closeness = this.#box ? fit(this.#shared ?? this.#box, width, height).units / view.units : 1;
+    const closeness = this.#box ? fit(this.#shared ?? this.box, width, height).units / view.units : 1;
     const frame = {
       x: this.#now?.x ?? [],
       y: this.#now?.y ?? [],
@@ -320,7 +366,7 @@ export class Scatter {
     this.stats.drawn = this.#renderer.draw(frame);
     this.stats.points = n;
     // Counted where the points come to rest: on the way there many may be out of sight for a moment.
-    if (!this.#glide) this.stats.outside = n ? this.#countOutside(view) : 0;
+    if (!this.#glide && !this.#between) this.stats.outside = n ? this.#countOutside(view) : 0;
   }
 
   #countOutside(view) {

@@ -1,80 +1,89 @@
-// The images picked with a lasso or a cell of a confusion matrix: how many of which digit, how each run does on them, and
-// the images themselves.
+// The selected images: a rule, and the indices that it came to when it was chosen.
 
-import { h } from "./dom.js";
-import { grouped, percent } from "./format.js";
-import { predict } from "./geometry.js";
+import { predictAll } from "./geometry.js";
+import { evaluate, insideOutline, needs } from "./rules.js";
+import { reportAt } from "./fold.js";
 
-const MOST_THUMBNAILS = 240;
+const NOTHING = { now: [], before: [] };
 
-/** How many of the picked images bear each label: [10 counts]. Pure. */
-export function countLabels(indices, labels) {
-  const counts = new Array(10).fill(0);
-  for (const i of indices) counts[labels[i]]++;
-  return counts;
-}
+export class Selection {
+  rule = null;
+  indices = [];
+  #runs;
+  #store;
+  #turn = 0;
 
-/** Share of the picked images that the shown epoch's last layer recognises. Pure. */
-export function accuracyOn(indices, { embedding, labels, report }) {
-  const { weight, bias } = report.geometry;
-  let right = 0;
-  for (const i of indices) if (predict(weight, bias, embedding.x[i], embedding.y[i]) === labels[i]) right++;
-  return indices.length ? right / indices.length : NaN;
-}
-
-/** The strip under the plots; hidden without a selection. `on`: clear(), mark(index). */
-export class SelectionStrip {
-  constructor(element, on) {
-    this.element = element;
-    this.on = on;
-    this.indices = [];
+  /** `runs`: those of the page; `store`: their embeddings. */
+  constructor(runs, store) {
+    this.#runs = runs;
+    this.#store = store;
   }
 
-  /** `panels`: those that show something. */
-  update(indices, panels) {
-    this.element.hidden = indices.length === 0;
-    if (this.element.hidden) {
-      this.indices = indices;
-      this.element.replaceChildren();
-      return;
+  /**
+   * Selects by a rule (null: nothing) among the images of a split: at once where all that the rule asks about is here,
+   * else after fetching it. Resolves to whether it came about: a later choice overtakes an earlier one.
+   */
+  async choose(rule, split) {
+    const turn = ++this.#turn;
+    let indices = rule ? this.#apply(rule, split) : [];
+    if (!indices) {
+      await this.#fetch(rule, split);
+      if (turn !== this.#turn) return false;
+      indices = this.#apply(rule, split) ?? [];
     }
-    const { labels, split, set } = panels[0].shown;
-    const counts = countLabels(indices, labels);
-    const head = h(
-      "div",
-      { class: "selection-head" },
-      h("b", {}, `${grouped(indices.length)} ${split} image${indices.length === 1 ? "" : "s"} selected`),
-      counts.map((n, k) => (n ? h("span", { class: `count class-${k}` }, h("i", { class: "swatch" }), `${k} × ${grouped(n)}`) : null)),
-      h("span", { class: "spacer" }),
-      panels.map((panel, i) =>
-        h("span", { class: "count", title: `Share recognised by ${panel.run.name}` }, h("i", { class: `glyph run-${panel.index ?? i}` }), percent(accuracyOn(indices, panel.shown), 1)),
-      ),
-      h("button", { type: "button", onclick: () => this.on.clear() }, "Clear"),
-    );
-    if (this.indices === indices) {
-      this.element.firstChild.replaceWith(head);
-      return;
-    }
+    this.rule = rule;
     this.indices = indices;
-    const strip = h("div", { class: "thumbnails", tabindex: "0", role: "list", "aria-label": "Selected images" });
-    for (const i of indices.slice(0, MOST_THUMBNAILS)) {
-      strip.append(
-        h("img", {
-          role: "listitem",
-          class: `class-${labels[i]}`,
-          src: `/data/${set}/images/${split}/${i}.png`,
-          alt: `image ${i}, a ${labels[i]}`,
-          title: `#${i}: ${labels[i]}`,
-          width: "28",
-          height: "28",
-          loading: "lazy",
-          decoding: "async",
-          onpointerenter: () => this.on.mark(i),
-          onpointerleave: () => this.on.mark(-1),
-        }),
-      );
+    return true;
+  }
+
+  /** The reports that a rule asks about: [{run, report}…]. */
+  #reports(rule) {
+    const list = needs(rule).flatMap(({ now, before }, r) => {
+      const run = this.#runs[r];
+      const report = now ? reportAt(run, rule.epoch) : null;
+      return [report, before && report ? reportAt(run, report.epoch - 1) : null].map((report) => ({ run, report }));
+    });
+    const outline = rule.area?.indices ? null : rule.area?.outline;
+    if (outline) list.push({ run: this.#runs[outline.run], report: reportAt(this.#runs[outline.run], outline.epoch) });
+    return list.filter(({ report }) => report);
+  }
+
+  async #fetch(rule, split) {
+    const set = this.#set;
+    await Promise.all([
+      set && this.#store.labels(set, split),
+      ...this.#reports(rule).map(({ run, report }) => this.#store.load(run.id, report.epoch, split)),
+    ]);
+  }
+
+  /** The indices, null while something is missing. */
+  #apply(rule, split) {
+    const set = this.#set;
+    const labels = set && this.#store.peekLabels(set, split);
+    if (!labels) return null;
+    const shown = (run, report) => this.#store.peek(run.id, report.epoch, split);
+    if (this.#reports(rule).some(({ run, report }) => !shown(run, report))) return null;
+    const guess = (run, report) => (report ? predictAll(report.geometry, shown(run, report)) : []);
+    const guesses = needs(rule).map(({ now, before }, r) => {
+      const run = this.#runs[r];
+      const report = now ? reportAt(run, rule.epoch) : null;
+      return report ? { now: guess(run, report), before: before ? guess(run, reportAt(run, report.epoch - 1)) : [] } : NOTHING;
+    });
+    const { area } = rule;
+    if (area && !area.indices) {
+      const { run, epoch } = area.outline;
+      const report = reportAt(this.#runs[run], epoch);
+      area.indices = report ? insideOutline(area.outline, { ...shown(this.#runs[run], report), labels }) : [];
     }
-    if (indices.length > MOST_THUMBNAILS) strip.append(h("span", { class: "more" }, `and ${grouped(indices.length - MOST_THUMBNAILS)} more`));
-    this.element.replaceChildren(head, strip);
+    return evaluate(rule, { n: this.#count(split), labels, guesses });
+  }
+
+  get #set() {
+    return this.#runs.find((run) => run.data)?.data.set;
+  }
+
+  /** How many images a split has, in the run that saw most of them. */
+  #count(split) {
+    return Math.max(...this.#runs.map((run) => (split === "train" ? run.train_images : run.data?.test_images) ?? 0));
   }
 }

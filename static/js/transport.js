@@ -1,23 +1,23 @@
-// The clock of a comparison: play, one lane a run that shows which epochs there are, and a playhead over all of them.
+// The clock's face: play, one lane a run that shows which epochs there are, a playhead over all of them, the speed.
 
+import { SPEEDS } from "./clock.js";
 import { h, press, say } from "./dom.js";
 
-const PLAY_MS = 700;
+const DRAG_PIXELS = 4;
 
-/** The epoch under a pointer at `share` (0…1) of lanes that are `epochs` long. Pure. */
-export function epochAt(share, epochs) {
-  return Math.max(1, Math.min(epochs, Math.round(share * epochs)));
+/** The moment under a pointer at `share` (0…1) of lanes that are `epochs` long. Pure. */
+export function momentAt(share, epochs) {
+  return Math.max(1, Math.min(epochs, share * epochs));
 }
 
-/** `on`: seek(epoch), follow(). Put `element` into the page and call `update` whenever anything changed. */
+/** Shows and moves `clock`. Put `element` into the page and call `update` whenever anything changed. */
 export class Transport {
-  #on;
-  #state = { epoch: 0, newest: 0, epochs: 1, follow: true };
-  #timer = 0;
+  #clock;
+  #epochs = 1;
 
-  constructor(on, extra) {
-    this.#on = on;
-    this.play = h("button", { class: "icon", type: "button", "aria-label": "Play the epochs", onclick: () => this.toggle() });
+  constructor(clock, extra) {
+    this.#clock = clock;
+    this.play = h("button", { class: "icon", type: "button", onclick: () => clock.toggle() });
     this.previous = this.#step("Previous epoch (←)", "‹", -1);
     this.next = this.#step("Next epoch (→)", "›", 1);
     this.lanes = h("div", { class: "lanes" });
@@ -29,7 +29,12 @@ export class Transport {
       this.head,
     );
     this.readout = h("output", { class: "readout" }, h("span", {}, "epoch "), h("b"));
-    this.live = h("button", { class: "live", type: "button", onclick: () => this.#follow() }, h("span", { class: "dot" }), h("span", {}, "Live"));
+    this.speed = h(
+      "select",
+      { class: "speed", "aria-label": "Speed of playing", title: "Speed of playing", onchange: () => (clock.speed = Number(this.speed.value)) },
+      SPEEDS.map((speed) => h("option", { value: speed, selected: speed === clock.speed }, `${speed === 0.5 ? "½" : speed}×`)),
+    );
+    this.live = h("button", { class: "live", type: "button", onclick: () => clock.followNewest() }, h("span", { class: "dot" }), h("span", {}, "Live"));
     this.live.title = "Follow the newest epoch (End)";
     this.element = h(
       "div",
@@ -37,83 +42,48 @@ export class Transport {
       h("div", { class: "buttons" }, this.previous, this.play, this.next),
       this.slider,
       this.readout,
+      this.speed,
       this.live,
       extra,
     );
     this.#listen();
-    this.#showPlay();
   }
 
   #step(label, sign, by) {
-    return h("button", { class: "icon", type: "button", "aria-label": label, title: label, onclick: () => this.step(by) }, sign);
-  }
-
-  /** Goes `by` epochs on. */
-  step(by) {
-    this.stop();
-    this.#seek(this.#state.epoch + by);
-  }
-
-  #seek(epoch) {
-    const { newest } = this.#state;
-    if (newest) this.#on.seek(Math.max(1, Math.min(newest, epoch)));
-  }
-
-  #follow() {
-    this.stop();
-    this.#on.follow();
-  }
-
-  /** Plays from here, from the start at the end, or pauses. */
-  toggle() {
-    if (this.#timer) return this.stop();
-    if (this.#state.newest < 2) return;
-    if (this.#state.epoch >= this.#state.newest) this.#seek(1);
-    this.#timer = setInterval(() => {
-      if (this.#state.epoch >= this.#state.newest) this.stop();
-      else this.#seek(this.#state.epoch + 1);
-    }, PLAY_MS);
-    this.#showPlay();
-  }
-
-  stop() {
-    clearInterval(this.#timer);
-    this.#timer = 0;
-    this.#showPlay();
-  }
-
-  #showPlay() {
-    const playing = this.#timer !== 0;
-    this.play.dataset.icon = playing ? "pause" : "play";
-    this.play.setAttribute("aria-label", playing ? "Pause" : "Play the epochs");
-    this.play.title = playing ? "Pause (space)" : "Play the epochs (space)";
+    return h("button", { class: "icon", type: "button", "aria-label": label, title: label, onclick: () => this.#clock.step(by) }, sign);
   }
 
   #listen() {
-    const seekTo = (event) => {
+    const clock = this.#clock;
+    let from = null; // where a press began, until it has become a drag
+    const under = (event) => {
       const box = this.lanes.getBoundingClientRect();
-      const share = (event.clientX - box.left) / box.width;
-      this.stop();
-      this.#seek(epochAt(share, this.#state.epochs));
+      return momentAt((event.clientX - box.left) / box.width, this.#epochs);
     };
     this.slider.addEventListener("pointerdown", (event) => {
       this.slider.setPointerCapture(event.pointerId);
-      seekTo(event);
+      from = event.clientX;
+      clock.seek(Math.round(under(event)));
     });
     this.slider.addEventListener("pointermove", (event) => {
-      if (this.slider.hasPointerCapture(event.pointerId)) seekTo(event);
+      if (!this.slider.hasPointerCapture(event.pointerId)) return;
+      if (from !== null && Math.abs(event.clientX - from) < DRAG_PIXELS) return;
+      from = null;
+      clock.seek(under(event), true);
     });
+    // Also after pointerup and pointercancel: the capture ends with both.
+    this.slider.addEventListener("lostpointercapture", () => from === null && clock.settle());
     // The page's arrow keys belong to the clock wherever nothing else wants them.
     document.addEventListener("keydown", (event) => {
       const busy = event.target.closest?.("input, select, textarea, [contenteditable], summary, a, button, .u-over");
       if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
       if (busy && (event.key === " " || !busy.matches("button"))) return;
       const act = {
-        ArrowLeft: () => this.step(-1),
-        ArrowRight: () => this.step(1),
-        Home: () => this.step(-Infinity),
-        End: () => this.#follow(),
-        " ": () => this.toggle(),
+        ArrowLeft: () => clock.step(-1),
+        ArrowRight: () => clock.step(1),
+        Home: () => clock.seek(1),
+        End: () => clock.followNewest(),
+        " ": () => clock.toggle(),
       }[event.key];
       if (!act) return;
       // Home and End scroll a page whose clock is out of sight; the keys move the clock only where it can be seen.
@@ -124,9 +94,10 @@ export class Transport {
     });
   }
 
-  /** `lanes`: [{colour index, done, share of the epoch under way, over}…]. */
-  update({ epoch, newest, epochs, follow, lanes }) {
-    this.#state = { epoch, newest, epochs, follow };
+  /** `lanes`: [{colour index, epochs, done, share of the epoch under way, over}…]. */
+  update({ epochs, lanes }) {
+    const { epoch, newest, follow } = this.#clock;
+    this.#epochs = epochs;
     while (this.lanes.children.length < lanes.length)
       this.lanes.append(h("div", { class: "lane" }, h("i", { class: "done" }), h("i", { class: "under-way" })));
     lanes.forEach((lane, i) => {
@@ -139,7 +110,6 @@ export class Transport {
       element.children[1].style.left = element.children[0].style.width;
       element.children[1].style.width = `${lane.over ? 0 : (lane.share / lane.epochs) * 100}%`;
     });
-    this.head.style.left = `${(epoch / epochs) * 100}%`;
     this.head.hidden = epoch === 0;
     this.slider.setAttribute("aria-valuemax", String(Math.max(1, newest)));
     this.slider.setAttribute("aria-valuenow", String(epoch));
@@ -150,5 +120,17 @@ export class Transport {
     this.previous.disabled = epoch <= 1;
     this.next.disabled = epoch >= newest;
     this.play.disabled = newest < 2;
+    this.move();
+  }
+
+  /** Moves the playhead: what every frame of a drag needs. */
+  move() {
+    const { at, playing, previewing } = this.#clock;
+    this.head.style.left = `${(at / this.#epochs) * 100}%`;
+    this.head.classList.toggle("preview", previewing);
+    if (this.play.dataset.icon === (playing ? "pause" : "play")) return;
+    this.play.dataset.icon = playing ? "pause" : "play";
+    this.play.setAttribute("aria-label", playing ? "Pause" : "Play the epochs");
+    this.play.title = playing ? "Pause (space)" : "Play the epochs (space)";
   }
 }

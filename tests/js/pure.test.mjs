@@ -1,4 +1,4 @@
-// The page's pure functions, run with `node --test tests/js/`: folds, geometry, formats, the binary form, addresses.
+// The page's pure functions, run with `node --test tests/js/`: folds, geometry, formats, the binary form.
 
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
@@ -10,15 +10,12 @@ import { drawOrder } from "../../static/js/order.js";
 import { linearTicks } from "../../static/js/ticks.js";
 import { compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
 import { Lru, parseEmbedding } from "../../static/js/embeddings.js";
-import { decodeState, encodeState } from "../../static/js/address.js";
 import { streamUrl } from "../../static/js/stream.js";
 import { align, runningLoss } from "../../static/js/charts.js";
 import { bestOf } from "../../static/js/numbers.js";
 import { afterClick } from "../../static/js/controls.js";
 import { requestOf } from "../../static/js/run-form.js";
-import { accuracyOn, countLabels } from "../../static/js/selection.js";
-import { epochAt } from "../../static/js/transport.js";
-import { shade } from "../../static/js/run-page.js";
+import { shade } from "../../static/js/confusion.js";
 import { parseHex, rgba } from "../../static/js/palette.js";
 
 const freshRun = () => ({ id: "a", seq: 1, status: "SCHEDULED", epoch: 0, epochs: 3, step: 0, steps: 0, history: [], progress: [], best_test_accuracy: null });
@@ -171,16 +168,6 @@ test("old embeddings are forgotten, the ones in use kept", () => {
   assert.deepEqual([kept.get("a"), kept.get("b"), kept.get("c"), kept.weight], [1, undefined, 3, 80]);
 });
 
-test("an address restores what it was made from, and nonsense is ignored", () => {
-  const state = { epoch: 4, split: "train", scale: "shared", visible: Array.from({ length: 10 }, (_, k) => k !== 3), centers: false, means: false, regions: true };
-  const query = encodeState("?runs=a,b", state);
-  assert.equal(query, "runs=a,b&epoch=4&split=train&scale=shared&hide=3&centers=0&regions=1");
-  const { means, ...said } = state;
-  assert.equal(means, false);
-  assert.deepEqual(decodeState(query), said);
-  assert.deepEqual(decodeState("?epoch=-1&split=x&hide=a.b&regions=7"), {});
-});
-
 test("the stream goes on after what is known", () => {
   assert.equal(streamUrl([{ id: "a", seq: 12 }, { id: "b", seq: 7 }]), "/events?runs=a,b&after=12.7");
 });
@@ -213,22 +200,16 @@ test("the form's request holds what was filled in", () => {
   assert.deepEqual(requestOf([...entries, ["variants", "v1.1", "checkbox"]]).variants, ["v1.0", "v1.1"]);
 });
 
-test("a selection is counted and judged", () => {
-  const shown = { embedding: { x: [1, -1, 1], y: [0, 0, 0] }, labels: [0, 1, 1], report: { geometry: { weight: [[1, 0], [-1, 0]], bias: [0, 0] } } };
-  assert.deepEqual(countLabels([0, 2], shown.labels).slice(0, 2), [1, 1]);
-  assert.equal(accuracyOn([0, 1, 2], shown), 2 / 3);
-});
-
 test("small ones", () => {
-  assert.deepEqual([epochAt(0, 8), epochAt(0.5, 8), epochAt(2, 8)], [1, 4, 8]);
   assert.deepEqual([shade(0, 0), shade(1, 1000), shade(10, 10)], [0, 1, 10]);
   assert.equal(rgba(parseHex(" #0a14ff"), 0.5), "rgba(10,20,255,0.5)");
 });
 
-const ONE_PAGE_ONLY = ["run-form.js", "run-page.js", "runs-table.js"];
+/** What only one page needs, or only once a reader asks for it. */
+const LOADED_LATER = ["confusion.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "selection-panel.js", "strip.js"];
 
 test("every module that all pages need is preloaded: none waits for the one that imports it", () => {
   const base = readFileSync(new URL("../../templates/base.html", import.meta.url), "utf8");
   const modules = readdirSync(new URL("../../static/js/", import.meta.url));
-  for (const name of modules) assert.equal(base.includes(`"/static/js/${name}"`), !ONE_PAGE_ONLY.includes(name), name);
+  for (const name of modules) assert.equal(base.includes(`"/static/js/${name}"`), !LOADED_LATER.includes(name), name);
 });

@@ -118,6 +118,35 @@ fn the_compact_embedding_is_the_npy_file_in_fewer_bits() {
     }
 }
 
+/// Width, height and grey pixels of a picture.
+fn grey(file: &[u8]) -> (u32, u32, Vec<u8>) {
+    let mut png = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
+    let mut pixels = vec![0; png.output_buffer_size().unwrap()];
+    let info = png.next_frame(&mut pixels).unwrap();
+    assert_eq!(info.color_type, png::ColorType::Grayscale);
+    (info.width, info.height, pixels)
+}
+
+#[test]
+fn a_sheet_holds_the_images_in_the_order_asked_for() {
+    let site = &finished().site;
+    let indices = (0..20).map(|n| (1999 - 7 * n).to_string()).collect::<Vec<_>>();
+    let (width, height, sheet) = grey(&site.get(&format!("/data/generated/sheet/test?indices={}", indices.join(","))).body);
+    assert_eq!((width, height), (16 * 28, 2 * 28));
+    for (n, index) in indices.iter().enumerate() {
+        let (_, _, image) = grey(&site.get(&format!("/data/generated/images/test/{index}.png")).body);
+        for y in 0..28 {
+            let at = (n / 16 * 28 + y) * 16 * 28 + n % 16 * 28;
+            assert_eq!(sheet[at..at + 28], image[28 * y..28 * y + 28], "row {y} of image {index}");
+        }
+    }
+    let many = vec!["1"; 257].join(",");
+    for (status, wrong) in [(404, "2000"), (400, "1,x"), (400, ""), (400, "1,,2"), (400, &many)] {
+        assert_eq!(site.get(&format!("/data/generated/sheet/test?indices={wrong}")).status, status, "{wrong}");
+    }
+    assert_eq!(site.get("/data/generated/sheet/test").status, 400);
+}
+
 #[test]
 fn images_and_labels_of_the_set_in_use() {
     let site = &finished().site;
@@ -126,10 +155,8 @@ fn images_and_labels_of_the_set_in_use() {
     assert_eq!(site.get("/data/generated/labels/train").body.len(), 12_000);
     let reply = site.get("/data/generated/images/test/1999.png");
     assert_eq!(reply.header("content-type"), "image/png");
-    let mut png = png::Decoder::new(std::io::Cursor::new(reply.body)).read_info().unwrap();
-    let mut pixels = vec![0; png.output_buffer_size().unwrap()];
-    let info = png.next_frame(&mut pixels).unwrap();
-    assert_eq!((info.width, info.height, info.color_type), (28, 28, png::ColorType::Grayscale));
+    let (width, height, pixels) = grey(&reply.body);
+    assert_eq!((width, height), (28, 28));
     assert!(pixels.iter().any(|&p| p > 128) && pixels.contains(&0), "a digit on a background");
     for target in [
         "/data/generated/images/test/2000.png",

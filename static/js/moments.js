@@ -1,0 +1,81 @@
+// From the clock to the points: between which epochs a run stands at a moment, and their embeddings, fetched so that
+// the newest wish wins and no more than one fetch a plot is under way, however fast the clock is dragged.
+
+const RETRY_MS = 4000;
+
+/** Where a run stands at a moment: {from, to, t}, its reports and how far it is on the way; `to` null at rest. Pure. */
+export function momentOf(run, at) {
+  const { history } = run;
+  let i = history.length - 1;
+  while (i >= 0 && history[i].epoch > at + 1e-6) i--;
+  if (i < 0) return null;
+  const from = history[i];
+  const to = history[i + 1];
+  const t = to ? (at - from.epoch) / (to.epoch - from.epoch) : 0;
+  return t > 1e-6 ? { from, to, t } : { from, to: null, t: 0 };
+}
+
+/** Keeps one panel's points at the moment last wished for. */
+export class Feed {
+  #store;
+  #panel;
+  #arrived;
+  #wish = null;
+  #busy = false;
+  #retry = 0;
+
+  /** `arrived()` after the panel got other points. */
+  constructor(store, panel, arrived) {
+    this.#store = store;
+    this.#panel = panel;
+    this.#arrived = arrived;
+  }
+
+  /** Shows the run at a moment as soon as its points are here; `ahead`: the next epoch is likely to be wanted, too. */
+  want(at, split, ahead) {
+    this.#wish = { at, split, ahead };
+    this.#serve();
+  }
+
+  #serve() {
+    const { at, split, ahead } = this.#wish;
+    const { run } = this.#panel;
+    const moment = momentOf(run, at);
+    const set = run.data?.set;
+    if (!moment || !set) return;
+    const shownOf = (report) => {
+      const embedding = report && this.#store.peek(run.id, report.epoch, split);
+      const labels = this.#store.peekLabels(set, split);
+      return embedding && labels ? { epoch: report.epoch, split, set, report, embedding, labels } : null;
+    };
+    const from = shownOf(moment.from);
+    if (from) {
+      const other = this.#panel.show(from, shownOf(moment.to), moment.t);
+      if (other) this.#arrived();
+    }
+    if (this.#busy || this.#retry) return;
+    const missing = [moment.from, moment.to].filter((report) => report && !shownOf(report));
+    if (missing.length) this.#fetch(missing, set, split);
+    else if (ahead && !moment.to) {
+      const next = momentOf(run, moment.from.epoch + 1)?.from;
+      if (next !== moment.from && !shownOf(next)) this.#store.load(run.id, next.epoch, split).catch(() => {});
+    }
+  }
+
+  async #fetch(reports, set, split) {
+    const { run } = this.#panel;
+    this.#busy = true;
+    try {
+      await Promise.all([this.#store.labels(set, split), ...reports.map((report) => this.#store.load(run.id, report.epoch, split))]);
+      this.#busy = false;
+      this.#serve();
+    } catch (error) {
+      this.#busy = false;
+      this.#panel.complain(`${error.message}. Trying again.`);
+      this.#retry = setTimeout(() => {
+        this.#retry = 0;
+        this.#serve();
+      }, RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,211 @@
+// The panel about the selection: how it came about, what it holds, how each run does on it, its images, and what can be
+// done with it. Loaded when something is first selected.
+
+import { Strip } from "./strip.js";
+import { h, say } from "./dom.js";
+import { compact, grouped, percent } from "./format.js";
+import { predictAll } from "./geometry.js";
+import { WORDS, describeRule } from "./rule-words.js";
+import { anything, asksNothing } from "./rules.js";
+
+/** How many of the picked images bear each label: [10 counts]. Pure. */
+export function countLabels(indices, labels) {
+  const counts = new Array(10).fill(0);
+  for (const i of indices) counts[labels[i]]++;
+  return counts;
+}
+
+/** How a run does on the picked images after the shown epoch: {seen, right, distance: mean to the learned center}. Pure. */
+export function measureOn(indices, { embedding, labels, report }) {
+  const guesses = predictAll(report.geometry, embedding);
+  const { centers } = report.geometry;
+  let seen = 0;
+  let right = 0;
+  let distance = 0;
+  let placed = 0;
+  for (const i of indices) {
+    if (i >= embedding.n) continue;
+    seen++;
+    if (guesses[i] === labels[i]) right++;
+    const [cx, cy] = centers[labels[i]];
+    const d = Math.hypot(embedding.x[i] - cx, embedding.y[i] - cy);
+    if (!Number.isFinite(d)) continue;
+    placed++;
+    distance += d;
+  }
+  return { seen, right: seen ? right / seen : NaN, distance: placed ? distance / placed : NaN };
+}
+
+/** The picked images as CSV: index, label, then what each run ([{name, shown}…]) makes of them. Pure. */
+export function toCsv(indices, labels, runs) {
+  const field = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const head = runs.flatMap(({ name, shown }) => ["prediction", "x", "y"].map((what) => field(`${name} epoch ${shown.epoch} ${what}`)));
+  const guesses = runs.map(({ shown }) => predictAll(shown.report.geometry, shown.embedding));
+  const lines = indices.map((i) => [i, labels[i], ...runs.flatMap(({ shown }, r) => [guesses[r][i], shown.embedding.x[i], shown.embedding.y[i]].map((v) => v ?? ""))].join());
+  return [["index", "label", ...head].join(), ...lines].join("\n") + "\n";
+}
+
+export class SelectionPanel {
+  #on;
+  #runs;
+  #rule = null;
+  #indices = [];
+  #panels = [];
+  #epoch = 0;
+  #opened = false; // by hand: it stays without a selection
+  #seen = []; // what it shows now
+
+  /** `element`: where it goes; `on`: choose(rule or null), mark(index). */
+  constructor(element, runs, on) {
+    this.element = element;
+    this.#runs = runs;
+    this.#on = on;
+    this.title = h("b");
+    this.why = h("span", { class: "why" });
+    this.again = this.#button("", "Asks the same of the epoch that is shown now", () => on.choose({ ...this.#rule, epoch: this.#epoch }));
+    this.actions = [
+      this.#button("Invert", "Selects all the others instead", () => on.choose({ ...this.#rule, not: !this.#rule.not })),
+      this.#button("Copy", "Copies the images' indices, joined by commas", () => this.#copy()),
+      this.#button("CSV", "Downloads indices, labels, predictions and places as CSV", () => this.#download()),
+    ];
+    this.clear = this.#button("Clear", "Selects nothing (Escape)", () => this.close());
+    this.label = this.#choice("Label", [["", "any"], ...digits("")], (word) => this.#change({ label: word === "" ? null : Number(word) }));
+    this.words = runs.map((run, r) =>
+      this.#choice(
+        run.name,
+        [["", "any"], ...WORDS.map(([word, , name]) => [word, name.replace(/ in$/, "")]), ...digits("taken for ")],
+        (word) => this.#change({ runs: this.#asked.runs.map((w, k) => (k === r ? word : w)) }),
+        h("i", { class: `glyph run-${r}` }),
+      ),
+    );
+    this.disagree = h("input", { type: "checkbox", onchange: () => this.#change({ disagree: this.disagree.checked }) });
+    this.bars = Array.from({ length: 10 }, (_, k) => h("span", { class: `bar-of class-${k}` }, h("i"), h("b"), h("small", {}, String(k))));
+    this.table = h("tbody");
+    this.strip = new Strip({ mark: on.mark });
+    this.facts = h(
+      "div",
+      { class: "selection-facts" },
+      h("div", { class: "bars", role: "img" }, this.bars),
+      h(
+        "table",
+        { class: "selection-runs" },
+        h("thead", {}, h("tr", {}, ["Run", "Right", "Wrong"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col", title: "Mean distance of the images to the learned center of their label, in the units of the run's own plot" }, "To center"))),
+        this.table,
+      ),
+    );
+    element.replaceChildren(
+      h("div", { class: "selection-head" }, this.title, this.why, this.again, h("span", { class: "spacer" }), this.actions, this.clear),
+      h("div", { class: "filters", role: "group", "aria-label": "Filter" }, this.label.element, this.words.map((word) => word.element), runs.length > 1 ? h("label", {}, this.disagree, "runs disagree") : null),
+      this.facts,
+      this.strip.element,
+    );
+  }
+
+  #button(text, title, onclick) {
+    return h("button", { type: "button", title, onclick }, text);
+  }
+
+  #choice(name, options, onchange, glyph) {
+    const select = h("select", { "aria-label": name, onchange: () => onchange(select.value) }, options.map(([value, text]) => h("option", { value }, text)));
+    return { element: h("label", { title: name }, glyph, h("span", {}, name), select), select };
+  }
+
+  /** The rule at hand, or one that asks nothing yet. */
+  get #asked() {
+    return this.#rule ?? anything(this.#runs.length, this.#epoch);
+  }
+
+  #change(patch) {
+    this.#opened = true;
+    const rule = { ...this.#asked, ...patch, epoch: this.#epoch };
+    this.#on.choose(asksNothing(rule) && !rule.not ? null : rule);
+  }
+
+  /** Shows the panel also while nothing is selected. */
+  open() {
+    this.#opened = true;
+    this.#seen = [];
+    this.update({ rule: this.#rule, indices: this.#indices }, this.#panels, this.#epoch);
+    this.element.scrollIntoView({ block: "nearest" });
+    this.label.select.focus({ preventScroll: true });
+  }
+
+  close() {
+    this.#opened = false;
+    if (this.#rule) this.#on.choose(null);
+    else this.element.hidden = true;
+  }
+
+  /** `selection`: {rule, indices}; `panels`: those that show something; `epoch`: the clock's. */
+  update({ rule, indices }, panels, epoch) {
+    const seen = [rule, indices, epoch, ...panels.map((panel) => panel.shown)];
+    if (seen.length === this.#seen.length && seen.every((what, k) => what === this.#seen[k])) return;
+    this.#seen = seen;
+    this.#rule = rule;
+    this.#indices = indices;
+    this.#panels = panels;
+    this.#epoch = epoch;
+    this.element.hidden = !panels.length || !(rule || this.#opened);
+    if (this.element.hidden) return;
+    const { labels, split } = panels[0].shown;
+    const names = this.#runs.map((run) => run.name);
+    say(this.title, rule ? `${grouped(indices.length)} ${split} image${indices.length === 1 ? "" : "s"}` : "Nothing is selected");
+    say(this.why, rule ? describeRule(rule, names) : "Draw a lasso or a box in a plot, or choose here.");
+    this.again.hidden = !rule || rule.epoch === epoch || (!rule.disagree && rule.runs.every((word) => word === ""));
+    say(this.again, `Ask epoch ${epoch}`);
+    for (const action of this.actions) action.hidden = !rule;
+    say(this.clear, rule ? "Clear" : "Close");
+    const asked = this.#asked;
+    this.label.select.value = asked.label ?? "";
+    this.words.forEach((word, r) => (word.select.value = asked.runs[r]));
+    this.disagree.checked = asked.disagree;
+    this.facts.hidden = indices.length === 0;
+    this.#showCounts(countLabels(indices, labels));
+    this.table.replaceChildren(...panels.map((panel) => this.#row(panel)));
+    this.strip.update(indices, panels);
+  }
+
+  #showCounts(counts) {
+    const most = Math.max(1, ...counts);
+    this.bars.forEach((bar, k) => {
+      bar.children[0].style.height = `${(26 * counts[k]) / most}px`;
+      say(bar.children[1], counts[k] ? grouped(counts[k]) : "");
+    });
+    this.bars[0].parentElement.setAttribute("aria-label", `By label: ${counts.map((n, k) => `${k}: ${n}`).join(", ")}`);
+  }
+
+  #row(panel) {
+    const { seen, right, distance } = measureOn(this.#indices, panel.shown);
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row", title: panel.run.name }, h("i", { class: `glyph run-${panel.index}`, "aria-hidden": "true" }), h("span", {}, panel.run.name)),
+      h("td", {}, percent(right, 1)),
+      h("td", {}, seen ? grouped(seen - Math.round(right * seen)) : "–"),
+      h("td", {}, compact(distance)),
+    );
+  }
+
+  async #copy() {
+    const button = this.actions[1];
+    try {
+      await navigator.clipboard.writeText(this.#indices.join(","));
+      say(button, "Copied");
+    } catch {
+      say(button, "No clipboard: take the CSV");
+    }
+    setTimeout(() => say(button, "Copy"), 2000);
+  }
+
+  #download() {
+    const runs = this.#panels.map(({ run, shown }) => ({ name: run.name, shown }));
+    const { labels, split } = this.#panels[0].shown;
+    const url = URL.createObjectURL(new Blob([toCsv(this.#indices, labels, runs)], { type: "text/csv" }));
+    h("a", { href: url, download: `${this.#indices.length}-${split}-images.csv` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  }
+}
+
+function digits(before) {
+  return Array.from({ length: 10 }, (_, k) => [String(k), `${before}${k}`]);
+}
