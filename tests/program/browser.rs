@@ -182,6 +182,125 @@ async fn a_point_tells_which_image_it_is_in_every_plot() {
 }
 
 #[tokio::test]
+async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
+    let Some(browser) = Browser::start(Screen::Still).await else { return };
+    open_comparison(&browser).await;
+    let before = plots(&browser).await;
+    let selected = format!("{STATE}.comparison.selected");
+
+    // A box around an image: what lies in it is selected, and steps forward in every plot.
+    browser.click("[title^=\"Dragging selects a box\"]").await;
+    let plot = place_of(&browser, PLOT, 0).await;
+    let [x, y] = point_in_plot(&browser, 0, 7).await;
+    let corner = |by: f64| ((plot.x + x + by).round(), (plot.y + y + by).round());
+    browser.drag(corner(-40.0), corner(40.0)).await;
+    browser.until(&format!("{selected} > 0")).await;
+    away(&browser).await;
+    let selection = indices(&browser.value(&format!("{STATE}.comparison.selection")).await);
+    let places = format!("((plot) => Array.from({{ length: 2000 }}, (_, i) => plot.place_of(i)))({STATE}.comparison.panels[0])");
+    let places: Vec<[f64; 2]> = serde_json::from_value(browser.value(&places).await).unwrap();
+    for (i, [px, py]) in places.into_iter().enumerate() {
+        let from_edge = 40.0 - (px - x).abs().max((py - y).abs());
+        assert!(from_edge.abs() < 1.5 || selection.contains(&i) == (from_edge > 0.0), "image {i} at {px}, {py}");
+    }
+    let picked = plots(&browser).await;
+    for n in 0..3 {
+        assert_ne!(picked[n], before[n], "plot {n} does not show the selection");
+    }
+
+    // It stays when the clock goes on, and a copied address restores all of it.
+    browser.press(&Key::Left).await;
+    browser.until(&at_epoch(1)).await;
+    browser.until(&format!("location.search.includes('epoch=1') && {selected} === {}", selection.len())).await;
+    let earlier = plots(&browser).await;
+    browser.client.refresh().await.unwrap();
+    browser.until(&at_epoch(1)).await;
+    browser.until(&format!("{selected} === {}", selection.len())).await;
+    assert_eq!(indices(&browser.value(&format!("{STATE}.comparison.selection")).await), selection);
+    assert_eq!(browser.value(&format!("{STATE}.comparison.options.tool")).await, "box");
+    assert_eq!(plots(&browser).await, earlier);
+
+    // Back undoes the selection, forward does it again.
+    browser.client.back().await.unwrap();
+    browser.until(&format!("{selected} === 0 && {}", at_epoch(2))).await;
+    assert_eq!(plots(&browser).await, before);
+    browser.client.execute("history.forward()", vec![]).await.unwrap();
+    browser.until(&format!("{selected} === {} && {}", selection.len(), at_epoch(1))).await;
+    browser.press(&Key::End).await;
+    browser.until(&at_epoch(2)).await;
+
+    // By what the runs take them for: as the runs' files say.
+    browser.press(&Key::Escape).await;
+    browser.until(&format!("{selected} === 0")).await;
+    browser.click("[title^=\"Select images by label\"]").await;
+    browser.until("document.querySelector('.filters select')?.offsetParent").await;
+    browser.choose(".filters select", 1, "wrong").await;
+    browser.choose(".filters select", 2, "right").await;
+    let labels = finished().site.get("/data/generated/labels/test").body;
+    let [first, second] = [0, 1].map(|n| predictions(&finished().ids[n], 2));
+    let expected = (0..2000).filter(|&i| first[i] != labels[i] && second[i] == labels[i]).count();
+    assert!(expected > 0);
+    // The page has coordinates of 16 bits: an image on a border may fall to the other side.
+    browser.until(&format!("Math.abs({selected} - {expected}) <= 3")).await;
+    let found = browser.value(&selected).await.as_u64().unwrap();
+    let text = "document.querySelector('[data-role=selection]').innerText";
+    let said = browser.value(text).await;
+    assert!(said.as_str().unwrap().contains("wrong in shared · V1.0, right in shared · V1.1 after epoch 2"), "{said}");
+
+    // All the others: more than fit the strip, which scrolls through them with few elements.
+    browser.click("[title^=\"Selects all the others\"]").await;
+    browser.until(&format!("{selected} === 2000 - {found}")).await;
+    browser.until("document.querySelectorAll('.cell').length > 20").await;
+    assert!(browser.value("document.querySelectorAll('.cell').length").await.as_u64().unwrap() < 150);
+    browser.client.execute("document.querySelector('.strip').scrollLeft = 1e6", vec![]).await.unwrap();
+    browser.until("document.querySelector('.cell[aria-posinset=\"1990\"]')").await;
+    let sheets = "performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/sheet/') && entry.responseEnd > 0)";
+    browser.until(&format!("{sheets}.length >= 2")).await;
+
+    // What changed since the epoch before, and one press that selects it.
+    let earlier = predictions(&finished().ids[0], 1);
+    let gained = (0..2000).filter(|&i| first[i] == labels[i] && earlier[i] != labels[i]).count();
+    let number = "Number(document.querySelector('[data-role=gained]').innerText.replace(/\\D/g, ''))";
+    browser.until(&format!("Math.abs({number} - {gained}) <= 3")).await;
+    let shown = browser.value(number).await;
+    browser.client.execute("document.querySelector('[data-role=gained]').focus()", vec![]).await.unwrap();
+    browser.press(&Key::Enter).await;
+    browser.until(&format!("{selected} === {shown} && {STATE}.comparison.rule === 'g0_e2'")).await;
+    browser.assert_silent().await;
+}
+
+#[tokio::test]
+async fn one_clock_moves_all_plots_and_curves() {
+    let Some(browser) = Browser::start(Screen::Moving).await else { return };
+    open_comparison(&browser).await;
+    browser.press(&Key::Home).await;
+    browser.until(&at_epoch(1)).await;
+
+    // Half-way between two epochs, as long as it is held there.
+    let slider = place_of(&browser, ".scrubber .lanes", 0).await;
+    browser.hold((slider.x + slider.width * 0.6, slider.middle()), (slider.x + slider.width * 0.75, slider.middle())).await;
+    browser.until(&format!("Math.abs({STATE}.comparison.at - 1.5) < 0.02")).await;
+    browser.let_go().await;
+    browser.until(&format!("{STATE}.comparison.at === 2 && {}", at_epoch(2))).await;
+
+    // A curve that is pointed at shows its epoch everywhere, for that long.
+    let scroll = "document.querySelector('[data-chart=accuracy]').scrollIntoView()";
+    browser.client.execute(scroll, vec![]).await.unwrap();
+    let curve = place_of(&browser, "[data-chart=accuracy] .u-over", 0).await;
+    browser.point_at((curve.x + curve.width / 2.0).round(), curve.middle().round()).await;
+    browser.until(&format!("{STATE}.comparison.previewing && {}", at_epoch(1))).await;
+    away(&browser).await;
+    browser.until(&format!("!{STATE}.comparison.previewing && {}", at_epoch(2))).await;
+
+    // Played from the start to the end.
+    browser.client.execute("document.querySelector('.scrubber').focus()", vec![]).await.unwrap();
+    browser.press(" ").await;
+    browser.until(&format!("{STATE}.comparison.playing && {STATE}.comparison.at % 1 > 0.2")).await;
+    browser.until(&format!("!{STATE}.comparison.playing && {}", at_epoch(2))).await;
+    browser.assert_silent().await;
+}
+
+#[tokio::test]
 async fn the_page_of_a_run_has_its_matrix_and_its_files() {
     let Some(browser) = Browser::start(Screen::Still).await else { return };
     let (site, id) = (&finished().site, &finished().ids[0]);
@@ -301,16 +420,28 @@ async fn point_in_plot(browser: &Browser, n: usize, image: usize) -> [f64; 2] {
     serde_json::from_value(browser.value(&format!("{STATE}.comparison.panels[{n}].place_of({image})")).await).unwrap()
 }
 
-/// What a run takes a test image for after its last epoch, worked out from its files.
+fn indices(list: &Value) -> Vec<usize> {
+    serde_json::from_value(list.clone()).unwrap()
+}
+
+/// What a run takes a test image for after its last epoch.
 fn prediction(id: &str, image: usize) -> u8 {
+    predictions(id, 2)[image]
+}
+
+/// What a run takes each test image for after an epoch, worked out from its files.
+fn predictions(id: &str, epoch: usize) -> Vec<u8> {
     let site = &finished().site;
-    let file = site.get(&format!("/runs/{id}/embeddings/2?split=test&format=npy"));
-    let [x, y] = trainer::npy::to_pairs(&file.body).unwrap()[image].map(f64::from);
-    let geometry = &site.get(&format!("/runs/{id}")).json()["history"][1]["geometry"];
+    let file = site.get(&format!("/runs/{id}/embeddings/{epoch}?split=test&format=npy"));
+    let geometry = &site.get(&format!("/runs/{id}")).json()["history"][epoch - 1]["geometry"];
     let number = |value: &Value| value.as_f64().unwrap();
-    let logit = |k: usize| {
-        let weight = &geometry["weight"][k];
-        number(&weight[0]) * x + number(&weight[1]) * y + number(&geometry["bias"][k])
+    let of_point = |point: [f32; 2]| {
+        let [x, y] = point.map(f64::from);
+        let logit = |k: usize| {
+            let weight = &geometry["weight"][k];
+            number(&weight[0]) * x + number(&weight[1]) * y + number(&geometry["bias"][k])
+        };
+        (0..10).max_by(|&a, &b| logit(a).total_cmp(&logit(b))).unwrap() as u8
     };
-    (0..10).max_by(|&a, &b| logit(a).total_cmp(&logit(b))).unwrap() as u8
+    trainer::npy::to_pairs(&file.body).unwrap().into_iter().map(of_point).collect()
 }

@@ -124,13 +124,30 @@ impl Browser {
 
     /// Presses the left button at one place, moves, and lets go at another.
     pub(super) async fn drag(&self, from: (f64, f64), to: (f64, f64)) {
+        self.hold(from, to).await;
+        self.let_go().await;
+    }
+
+    /// Presses the left button at one place, moves, and keeps it pressed.
+    pub(super) async fn hold(&self, from: (f64, f64), to: (f64, f64)) {
         let duration = Some(Duration::ZERO);
         let actions = MouseActions::new("mouse".into())
             .then(PointerAction::MoveTo { duration, x: from.0, y: from.1 })
             .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
-            .then(PointerAction::MoveTo { duration, x: to.0, y: to.1 })
-            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+            .then(PointerAction::MoveTo { duration, x: to.0, y: to.1 });
         self.client.perform_actions(actions).await.unwrap();
+    }
+
+    /// Lets go of what is held.
+    pub(super) async fn let_go(&self) {
+        let up = PointerAction::Up { button: MOUSE_BUTTON_LEFT };
+        self.client.perform_actions(MouseActions::new("mouse".into()).then(up)).await.unwrap();
+    }
+
+    /// Chooses an option of the `n`th `<select>` of a selector by its value.
+    pub(super) async fn choose(&self, selector: &str, n: usize, value: &str) {
+        let elements = self.client.find_all(Locator::Css(selector)).await.unwrap();
+        elements[n].select_by_value(value).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
     /// What the `n`th element of a selector looks like.
