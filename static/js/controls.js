@@ -43,7 +43,7 @@ export class Controls {
       h("button", { type: "button", title, onclick: () => on.change({ [name]: !this.options[name] }) }, text),
     );
     this.filter = h("button", { type: "button", title: "Select images by label, prediction and outcome", onclick: on.filter }, "Filter…");
-    this.reset = h("button", { type: "button", class: "quiet", title: "Fit all points again (double click, or 0)", onclick: on.reset }, "Reset view");
+    this.reset = h("button", { type: "button", class: "quiet", title: "Reset the view: fit all points again (double click, or 0)", onclick: on.reset }, "Reset");
     this.element = h(
       "div",
       { class: "controls" },

@@ -131,7 +131,8 @@ fn grey(file: &[u8]) -> (u32, u32, Vec<u8>) {
 fn a_sheet_holds_the_images_in_the_order_asked_for() {
     let site = &finished().site;
     let indices = (0..20).map(|n| (1999 - 7 * n).to_string()).collect::<Vec<_>>();
-    let (width, height, sheet) = grey(&site.get(&format!("/data/generated/sheet/test?indices={}", indices.join(","))).body);
+    let (width, height, sheet) =
+        grey(&site.get(&format!("/data/generated/sheet/test?indices={}", indices.join(","))).body);
     assert_eq!((width, height), (16 * 28, 2 * 28));
     for (n, index) in indices.iter().enumerate() {
         let (_, _, image) = grey(&site.get(&format!("/data/generated/images/test/{index}.png")).body);

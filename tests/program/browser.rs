@@ -197,7 +197,8 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     browser.until(&format!("{selected} > 0")).await;
     away(&browser).await;
     let selection = indices(&browser.value(&format!("{STATE}.comparison.selection")).await);
-    let places = format!("((plot) => Array.from({{ length: 2000 }}, (_, i) => plot.place_of(i)))({STATE}.comparison.panels[0])");
+    let places =
+        format!("((plot) => Array.from({{ length: 2000 }}, (_, i) => plot.place_of(i)))({STATE}.comparison.panels[0])");
     let places: Vec<[f64; 2]> = serde_json::from_value(browser.value(&places).await).unwrap();
     for (i, [px, py]) in places.into_iter().enumerate() {
         let from_edge = 40.0 - (px - x).abs().max((py - y).abs());
@@ -278,7 +279,9 @@ async fn one_clock_moves_all_plots_and_curves() {
 
     // Half-way between two epochs, as long as it is held there.
     let slider = place_of(&browser, ".scrubber .lanes", 0).await;
-    browser.hold((slider.x + slider.width * 0.6, slider.middle()), (slider.x + slider.width * 0.75, slider.middle())).await;
+    browser
+        .hold((slider.x + slider.width * 0.6, slider.middle()), (slider.x + slider.width * 0.75, slider.middle()))
+        .await;
     browser.until(&format!("Math.abs({STATE}.comparison.at - 1.5) < 0.02")).await;
     browser.let_go().await;
     browser.until(&format!("{STATE}.comparison.at === 2 && {}", at_epoch(2))).await;
