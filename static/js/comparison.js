@@ -82,7 +82,7 @@ export class Comparison {
     this.controls = new Controls(
       {
         change: (patch) => this.set(patch),
-        filter: () => this.#openDock().then(() => this.#dock.open()),
+        filter: () => this.#openDock(true),
         reset: () => this.#resetViews(),
       },
       { several: this.runs.length > 1 },
@@ -201,13 +201,14 @@ export class Comparison {
     this.select(indices.length ? { ...anything(this.runs.length, this.clock.epoch), area: { indices, outline } } : null);
   }
 
-  /** The panel about the selection; fetched when it is first needed. */
-  async #openDock() {
+  /** The panel about the selection, fetched when it is first needed; `byHand`: it opens without a selection, too. */
+  async #openDock(byHand = false) {
     const { SelectionPanel } = await import("./selection-panel.js");
     this.#dock ??= new SelectionPanel(role(this.#root, "selection"), this.runs, {
       choose: (rule) => this.select(rule),
       mark: (index) => this.mark(index),
     });
+    if (byHand) this.#dock.open();
     this.#schedule();
   }
 

@@ -33,11 +33,13 @@ export function needs(rule) {
  */
 export function evaluate(rule, { n, labels, guesses }) {
   const within = rule.area ? membersOf(rule.area.indices, n) : null;
+  // A run that has not seen any image yet disagrees with nobody.
+  const opinions = rule.disagree ? guesses.map(({ now }) => now).filter((now) => now.length) : [];
   const found = [];
   for (let i = 0; i < n; i++) {
     let holds = (!within || within[i] === 1) && (rule.label === null || labels[i] === rule.label);
     for (let r = 0; holds && r < rule.runs.length; r++) holds = fulfils(rule.runs[r], guesses[r], labels[i], i);
-    if (holds && rule.disagree) holds = disagreeOn(guesses.map((guess) => guess.now), i);
+    if (holds && rule.disagree) holds = disagreeOn(opinions, i);
     if (holds !== rule.not) found.push(i);
   }
   return found;
