@@ -53,6 +53,7 @@ export class SelectionPanel {
   #panels = [];
   #epoch = 0;
   #opened = false; // by hand: it stays without a selection
+  #focus = false; // the reader is to be taken there
   #seen = []; // what it shows now
 
   /** `element`: where it goes; `on`: choose(rule or null), mark(index). */
@@ -121,13 +122,10 @@ export class SelectionPanel {
     this.#on.choose(asksNothing(rule) && !rule.not ? null : rule);
   }
 
-  /** Shows the panel also while nothing is selected. */
+  /** Lets the next update show the panel also while nothing is selected, and takes the reader there. */
   open() {
-    this.#opened = true;
+    this.#opened = this.#focus = true;
     this.#seen = [];
-    this.update({ rule: this.#rule, indices: this.#indices }, this.#panels, this.#epoch);
-    this.element.scrollIntoView({ block: "nearest" });
-    this.label.select.focus({ preventScroll: true });
   }
 
   close() {
@@ -163,6 +161,10 @@ export class SelectionPanel {
     this.#showCounts(countLabels(indices, labels));
     this.table.replaceChildren(...panels.map((panel) => this.#row(panel)));
     this.strip.update(indices, panels);
+    if (!this.#focus) return;
+    this.#focus = false;
+    this.element.scrollIntoView({ block: "nearest" });
+    this.label.select.focus({ preventScroll: true });
   }
 
   #showCounts(counts) {
