@@ -285,6 +285,7 @@ export class Comparison {
     this.#share();
     this.#showSelection();
     if (this.marked >= 0) panel.mark(this.marked);
+    this.#schedule("moment");
   }
 
   /** The table; built anew only when it says something else. */

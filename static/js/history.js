@@ -11,6 +11,7 @@ export class AddressBar {
   #read;
   #pending = null;
   #timer = 0;
+  #last = 0; // when the address was changed for the last time
 
   constructor(read, restore) {
     this.#read = read;
@@ -27,7 +28,8 @@ export class AddressBar {
     const address = `${query ? `?${query}` : location.pathname}${location.hash}`;
     if (!deliberate) {
       this.#pending = address;
-      this.#timer ||= setTimeout(() => this.#flush(), QUIET_MS);
+      if (performance.now() - this.#last > QUIET_MS) this.#flush();
+      else this.#timer ||= setTimeout(() => this.#flush(), QUIET_MS);
       return;
     }
     this.#flush();
@@ -36,6 +38,7 @@ export class AddressBar {
 
   #flush() {
     if (this.#pending !== null) history.replaceState(null, "", this.#pending);
+    this.#last = performance.now();
     this.#forget();
   }
 
