@@ -138,7 +138,8 @@ export class Panel {
   /** Says how many images changed sides: {gained, lost, since: the epoch before}, or null where that is not known. */
   setChanges(changes) {
     const place = role(this.#element, "changes");
-    place.hidden = !changes;
+    // Invisible, not gone: the plot under it stays where it is.
+    place.classList.toggle("unknown", !changes);
     if (!changes) return;
     for (const [word, sign, what] of [
       ["gained", "+", "newly recognised"],
