@@ -9,7 +9,7 @@
 //     rule: the selection's word in the address,
 //     options: {visible: [bool×10], centers, means, regions, split, scale, tool, zoomed},
 //     panels: [{run, status, epochs_received, epoch, split, zoomed, view, renderer: "cpu" | "webgl", drawn, points, ms,
-//               outside, place_of(index) → [left, top] in CSS pixels of the plot}]
+//               outside, highlights, place_of(index) → [left, top] in CSS pixels of the plot}]
 //   }
 // }
 

@@ -47,8 +47,8 @@ export class Scatter {
   #pending = "over"; // what the next frame draws: "all", or only the layer over the points
   #moved = false;
 
-  /** What the last frame cost and drew: {renderer, drawn, points, ms, outside}. */
-  stats = { renderer: "", drawn: 0, points: 0, ms: 0, outside: 0 };
+  /** What the last frame cost and drew: {renderer, drawn, points, ms, outside, highlights: whether some stand out}. */
+  stats = { renderer: "", drawn: 0, points: 0, ms: 0, outside: 0, highlights: false };
 
   /** `on`: hover(index or −1), view(view or null), tool() → word, outline(polygon in data units, units of a pixel), drawn(stats). */
   constructor(element, palette, on) {
@@ -365,6 +365,7 @@ export class Scatter {
     this.#moved = false;
     this.stats.drawn = this.#renderer.draw(frame);
     this.stats.points = n;
+    this.stats.highlights = frame.selected !== null;
     // Counted where the points come to rest: on the way there many may be out of sight for a moment.
     if (!this.#glide && !this.#between) this.stats.outside = n ? this.#countOutside(view) : 0;
   }

@@ -187,6 +187,7 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     open_comparison(&browser).await;
     let before = plots(&browser).await;
     let selected = format!("{STATE}.comparison.selected");
+    let highlights = |yes: bool| format!("{STATE}.comparison.panels.every((panel) => panel.highlights === {yes})");
 
     // A box around an image: what lies in it is selected, and steps forward in every plot.
     browser.click("[title^=\"Dragging selects a box\"]").await;
@@ -194,7 +195,7 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     let [x, y] = point_in_plot(&browser, 0, 7).await;
     let corner = |by: f64| ((plot.x + x + by).round(), (plot.y + y + by).round());
     browser.drag(corner(-40.0), corner(40.0)).await;
-    browser.until(&format!("{selected} > 0")).await;
+    browser.until(&format!("{selected} > 0 && {}", highlights(true))).await;
     away(&browser).await;
     let selection = indices(&browser.value(&format!("{STATE}.comparison.selection")).await);
     let places =
@@ -216,14 +217,14 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     let earlier = plots(&browser).await;
     browser.client.refresh().await.unwrap();
     browser.until(&at_epoch(1)).await;
-    browser.until(&format!("{selected} === {}", selection.len())).await;
+    browser.until(&highlights(true)).await;
     assert_eq!(indices(&browser.value(&format!("{STATE}.comparison.selection")).await), selection);
     assert_eq!(browser.value(&format!("{STATE}.comparison.options.tool")).await, "box");
     assert_eq!(plots(&browser).await, earlier);
 
     // Back undoes the selection, forward does it again.
     browser.client.back().await.unwrap();
-    browser.until(&format!("{selected} === 0 && {}", at_epoch(2))).await;
+    browser.until(&format!("{selected} === 0 && {} && {}", highlights(false), at_epoch(2))).await;
     assert_eq!(plots(&browser).await, before);
     browser.client.execute("history.forward()", vec![]).await.unwrap();
     browser.until(&format!("{selected} === {} && {}", selection.len(), at_epoch(1))).await;
@@ -277,7 +278,7 @@ async fn one_clock_moves_all_plots_and_curves() {
     browser.press(&Key::Home).await;
     browser.until(&at_epoch(1)).await;
 
-    // Half-way between two epochs, as long as it is held there.
+    // Between two epochs, as long as it is held there.
     let slider = place_of(&browser, ".scrubber .lanes", 0).await;
     browser
         .hold((slider.x + slider.width * 0.6, slider.middle()), (slider.x + slider.width * 0.75, slider.middle()))
