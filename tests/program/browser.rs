@@ -214,6 +214,8 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     browser.press(&Key::Left).await;
     browser.until(&at_epoch(1)).await;
     browser.until(&format!("location.search.includes('epoch=1') && {selected} === {}", selection.len())).await;
+    // The plot that was drawn in has the focus, and a frame that says so.
+    browser.client.execute("document.activeElement.blur()", vec![]).await.unwrap();
     let earlier = plots(&browser).await;
     browser.client.refresh().await.unwrap();
     browser.until(&at_epoch(1)).await;
@@ -280,10 +282,9 @@ async fn one_clock_moves_all_plots_and_curves() {
 
     // Between two epochs, as long as it is held there.
     let slider = place_of(&browser, ".scrubber .lanes", 0).await;
-    browser
-        .hold((slider.x + slider.width * 0.6, slider.middle()), (slider.x + slider.width * 0.75, slider.middle()))
-        .await;
-    browser.until(&format!("Math.abs({STATE}.comparison.at - 1.5) < 0.02")).await;
+    let at = |share: f64| (slider.x + slider.width * share, slider.middle());
+    browser.hold(at(0.6), at(0.8)).await;
+    browser.until(&format!("Math.abs({STATE}.comparison.at - 1.6) < 0.02")).await;
     browser.let_go().await;
     browser.until(&format!("{STATE}.comparison.at === 2 && {}", at_epoch(2))).await;
 

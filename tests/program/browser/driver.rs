@@ -125,7 +125,7 @@ impl Browser {
     /// Presses the left button at one place, moves, and lets go at another.
     pub(super) async fn drag(&self, from: (f64, f64), to: (f64, f64)) {
         self.hold(from, to).await;
-        self.let_go(to).await;
+        self.let_go().await;
     }
 
     /// Presses the left button at one place, moves, and keeps it pressed.
@@ -138,12 +138,10 @@ impl Browser {
         self.client.perform_actions(actions).await.unwrap();
     }
 
-    /// Lets go, at a place, of what is held: a sequence of actions does not start where the last one ended.
-    pub(super) async fn let_go(&self, (x, y): (f64, f64)) {
-        let actions = MouseActions::new("mouse".into())
-            .then(PointerAction::MoveTo { duration: Some(Duration::ZERO), x, y })
-            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
-        self.client.perform_actions(actions).await.unwrap();
+    /// Lets go of what is held.
+    pub(super) async fn let_go(&self) {
+        let up = PointerAction::Up { button: MOUSE_BUTTON_LEFT };
+        self.client.perform_actions(MouseActions::new("mouse".into()).then(up)).await.unwrap();
     }
 
     /// Chooses an option of the `n`th `<select>` of a selector by its value.
