@@ -4,10 +4,13 @@
 //! names and layouts, so that a checkpoint loads into the same `nn.Sequential` there.
 
 use crate::event::CLASSES;
-use crate::ops::block::{self, RunningStats, SharedStats};
-use crate::ops::conv2d::KERNEL;
+use crate::ops::block::{self, Parameters, RunningStats, Saved, SharedStats};
+use crate::ops::conv2d::{ConvShape, KERNEL};
+use crate::ops::scratch::{self, Scratch};
+use crate::ops::with_numbers;
 use crate::rng;
 use crate::spec::Network;
+use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Linear, Module};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +30,14 @@ pub struct Output {
     pub embedding: Tensor,
     /// (N, 10)
     pub logits: Tensor,
+}
+
+/// What the backward pass needs of a forward pass in training mode.
+pub struct Tape {
+    /// The last block's output, (N, features): where candle's gradient ends.
+    features: Var,
+    /// What each block kept, in forward order.
+    saved: Vec<Saved>,
 }
 
 /// Convolution, batch-norm, ReLU and perhaps max-pool.
@@ -148,8 +159,36 @@ impl CenterNet {
     ///
     /// # Errors
     /// If the shape is another.
-    pub fn forward_train(&self, images: &Tensor) -> Result<Output> {
-        self.forward(images, block::forward_train)
+    pub fn forward_train(&self, images: &Tensor) -> Result<(Output, Tape)> {
+        let mut saved = Vec::with_capacity(self.blocks.len());
+        let features = self.forward_blocks(images, |block, shape, x, parameters| {
+            let (y, kept) = block::forward_train(shape, x, parameters, &block.stats, block.pool);
+            saved.push(kept);
+            y
+        })?;
+        let features = Var::from_tensor(&features)?;
+        Ok((self.head(&features)?, Tape { features, saved }))
+    }
+
+    /// The gradient of `loss`, a scalar of the output that came with `tape`, for every trainable variable.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn backward(&self, tape: Tape, loss: &Tensor) -> Result<GradStore> {
+        // Candle differentiates the loss and the linear layers; from the features down it is a walk back along the tape.
+        let mut gradients = loss.backward()?;
+        let Some(dy) = gradients.remove(&tape.features) else { return Ok(gradients) };
+        let mut dy = scratch::copy(&dy.flatten_all()?.to_vec1::<f32>()?);
+        for (index, (block, saved)) in self.blocks.iter().zip(tape.saved).enumerate().rev() {
+            // Only the first block's input, the images, has no use for a gradient.
+            let found = with_numbers(&block.weight, |weight| saved.backward(weight, dy, index > 0))?;
+            let of = |variable: &Var, values| Tensor::from_vec(values, variable.shape(), &self.device);
+            gradients.insert(&block.weight, of(&block.weight, found.weight)?);
+            gradients.insert(&block.scale_shift, of(&block.scale_shift, found.scale_shift)?);
+            let Some(dx) = found.x else { break };
+            dy = dx;
+        }
+        Ok(gradients)
     }
 
     /// Evaluation mode: running statistics; not differentiable. `images`: (N, 28, 28, 1) in [0, 1].
@@ -157,20 +196,54 @@ impl CenterNet {
     /// # Errors
     /// If the shape is another.
     pub fn forward_eval(&self, images: &Tensor) -> Result<Output> {
-        self.forward(images, block::forward_eval)
+        let features = self.forward_blocks(images, |block, shape, x, parameters| {
+            let stats = block.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            block::forward_eval(shape, &x, parameters, &stats, block.pool)
+        })?;
+        self.head(&features)
     }
 
-    fn forward(
+    /// Runs the blocks one after the other: `run(block, shape, input, parameters)` gives a block's output. Returns the last one's:
+    /// (N, features).
+    fn forward_blocks(
         &self,
         images: &Tensor,
-        run: impl Fn(&Tensor, &Tensor, &Tensor, &SharedStats, bool) -> Result<Tensor>,
-    ) -> Result<Output> {
-        let mut hidden = images.clone();
-        for block in &self.blocks {
-            hidden = run(&hidden, &block.weight, &block.scale_shift, &block.stats, block.pool)?;
+        mut run: impl FnMut(&ConvBlock, ConvShape, Scratch, Parameters<'_>) -> Scratch,
+    ) -> Result<Tensor> {
+        let (batch, height, width, channels) = images.dims4()?;
+        if (height, width, channels) != (crate::data::SIDE, crate::data::SIDE, 1) {
+            candle_core::bail!("expected images of (N, 28, 28, 1), got {:?}", images.shape());
         }
+        let mut hidden = with_numbers(images, scratch::copy)?;
+        for (block, shape) in self.blocks.iter().zip(self.conv_shapes(batch)?) {
+            hidden = with_numbers(&block.weight, |weight| {
+                with_numbers(&block.scale_shift, |scale_shift| {
+                    run(block, shape, hidden, Parameters { weight, scale_shift })
+                })
+            })??;
+        }
+        Tensor::from_slice(&hidden, (batch, hidden.len() / batch.max(1)), &self.device)
+    }
+
+    /// The sizes of each block's convolution for a batch, in forward order.
+    ///
+    /// # Errors
+    /// Never: every weight is (5, 5, in, out).
+    pub fn conv_shapes(&self, batch: usize) -> Result<Vec<ConvShape>> {
+        let mut side = crate::data::SIDE;
+        let shape_of = |block: &ConvBlock| {
+            let (_, _, in_channels, out_channels) = block.weight.dims4()?;
+            let shape = ConvShape { batch, side, in_channels, out_channels };
+            side = if block.pool { side / 2 } else { side };
+            Ok(shape)
+        };
+        self.blocks.iter().map(shape_of).collect()
+    }
+
+    /// The linear layers. `features`: (N, features).
+    fn head(&self, features: &Tensor) -> Result<Output> {
         let linear = |w: &Var, b: &Var| Linear::new(w.as_tensor().clone(), Some(b.as_tensor().clone()));
-        let embedding = linear(&self.embed_weight, &self.embed_bias).forward(&hidden.flatten_from(1)?)?;
+        let embedding = linear(&self.embed_weight, &self.embed_bias).forward(features)?;
         let logits = linear(&self.logits_weight, &self.logits_bias).forward(&embedding)?;
         Ok(Output { embedding, logits })
     }

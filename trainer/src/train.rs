@@ -6,6 +6,7 @@ use crate::event::{Artifact, CLASSES, Emission, EpochReport, Geometry, LossParts
 use crate::loss::{CenterLoss, batch_sums};
 use crate::measure::{Predictions, spread};
 use crate::network::{CenterNet, Output};
+use crate::ops::scratch;
 use crate::optim::Sgd;
 use crate::spec::RunSpec;
 use crate::{device, npy, rng};
@@ -84,9 +85,9 @@ pub fn train(
 
         for (step, batch) in order.chunks(spec.batch_size).enumerate() {
             let (images, labels) = gather(&data.train, batch, &device)?;
-            let output = net.forward_train(&images)?;
+            let (output, tape) = net.forward_train(&images)?;
             let losses = loss.forward(&output, &labels)?;
-            let gradients = losses.total.backward()?;
+            let gradients = net.backward(tape, &losses.total)?;
             net_sgd.step(&gradients, lr)?;
             center_sgd.step(&gradients, spec.center_lr)?;
 
@@ -115,6 +116,8 @@ pub fn train(
         metrics.insert("images_per_s".into(), train_images as f64 / training_time.as_secs_f64());
         metrics.insert("epoch_seconds".into(), epoch_begun.elapsed().as_secs_f64());
 
+        // A checkpoint is several copies of the weights for a moment; the steps' buffers need not lie beside them.
+        scratch::release();
         let checkpoint: Arc<[u8]> = checkpoint::save(spec, epoch, &net, &loss, &net_sgd)?.into();
         let mut artifacts = vec![
             Artifact { name: Split::Test.embedding_artifact(epoch), bytes: npy::from_pairs(&test.embedding).into() },

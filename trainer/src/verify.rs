@@ -213,9 +213,9 @@ impl Reference {
         for (step, expected) in self.train.iter().enumerate() {
             let mut note = |kind, error| misses.push(Miss { step, kind, error });
             let (images, labels) = self.batch(mnist, step, device)?;
-            let output = net.forward_train(&images)?;
+            let (output, tape) = net.forward_train(&images)?;
             let losses = loss.forward(&output, &labels)?;
-            let gradients = losses.total.backward()?;
+            let gradients = net.backward(tape, &losses.total)?;
             note(Kind::Loss, scalar_error(&losses.cross_entropy, expected.cross_entropy)?);
             note(Kind::Loss, scalar_error(&losses.center, expected.center_loss)?);
             note(Kind::Vector, vector_error(&output.embedding.narrow(0, 0, 4)?, &expected.features_first_4)?);

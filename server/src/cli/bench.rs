@@ -2,8 +2,9 @@
 
 use anyhow::bail;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::process::ExitCode;
+use trainer::bench::StepTimes;
 use trainer::spec::{Profile, RunSpec};
 use trainer::{bench, device};
 
@@ -12,22 +13,27 @@ pub(super) const NAME: &str = "bench";
 pub(super) fn command() -> Command {
     let number =
         |name: &'static str, help: &'static str| Arg::new(name).long(name).value_parser(value_parser!(f64)).help(help);
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let steps = Arg::new("steps").long("steps").default_value("8").value_parser(value_parser!(u16).range(1..));
     let train = Command::new("train")
         .about("Time training steps on made-up images")
         .arg(Arg::new("variant").long("variant").default_value("v1.0").help("v1.0, v1.1 or v1.2"))
         .arg(number("batch-size", "Images a step (default 256)"))
         .arg(number("width", "Multiplier of every channel count (default 1)"))
-        .arg(Arg::new("steps").long("steps").default_value("8").value_parser(value_parser!(u16).range(1..)))
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("The figures as JSON, on the last line"));
+        .arg(number("train-images", "Images of the epoch that --epoch trains (default 60000)"))
+        .arg(steps.help("Steps to time, after one that doesn't count"))
+        .arg(flag("layers", "Each convolution by itself, and the rate of a large matrix product"))
+        .arg(flag("epoch", "A whole epoch too, with the evaluation of 10 000 test images"))
+        .arg(flag("json", "The figures as JSON, on the last line"));
     Command::new(NAME).about("Measure this program on this machine").subcommand_required(true).subcommand(train)
 }
 
 pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let Some(("train", matches)) = matches.subcommand() else { bail!("bench what?") };
     let mut request = Map::new();
-    for (flag, field) in [("batch-size", "batch_size"), ("width", "width")] {
+    for (flag, field) in [("batch-size", "batch_size"), ("width", "width"), ("train-images", "train_images")] {
         if let Some(value) = matches.get_one::<f64>(flag) {
-            let whole = flag == "batch-size";
+            let whole = flag != "width";
             request.insert(field.into(), if whole { Value::from(*value as u64) } else { Value::from(*value) });
         }
     }
@@ -35,20 +41,48 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let spec = RunSpec::from_request(&request, Profile::Full)?;
     let steps = matches.get_one::<u16>("steps").copied().unwrap_or(8);
     let device = device::select(spec.device).map_err(anyhow::Error::msg)?;
+
     let times = bench::steps(&spec, steps.into(), &device)?;
+    let StepTimes { batch_size, step_ms, min_ms, forward_ms, backward_ms, optimiser_ms, threads, .. } = times;
+    println!("{} at batch {batch_size}, width {}, {threads} threads", spec.label(), spec.width);
     println!(
-        "{} at batch {}, width {}: {:.1} ms a step (least {:.1}), {:.1} images/s training, {:.1} images/s evaluating, {} threads",
-        spec.label(),
-        times.batch_size,
-        spec.width,
-        times.step_ms,
-        times.min_ms,
-        times.images_per_s,
-        times.eval_images_per_s,
-        times.threads
+        "{step_ms:.1} ms a step (least {min_ms:.1}): forward {forward_ms:.1}, backward {backward_ms:.1}, optimisers {optimiser_ms:.1}"
     );
+    println!("{:.1} images/s training, {:.1} evaluating", times.images_per_s, times.eval_images_per_s);
+    let mut figures = json!(times);
+    if matches.get_flag("layers") {
+        let gemm = bench::gemm_gflops();
+        let layers = bench::layers(&spec, steps.into(), &device)?;
+        println!(
+            "A large matrix product reaches {gemm:.0} GFLOP/s. Of that, with everything a convolution needs beside its products:"
+        );
+        println!(
+            "{:>4} {:>10} {:>11} {:>12} {:>8} {:>6} {:>14}",
+            "side", "channels", "forward ms", "backward ms", "GFLOP/s", "share", "as direct sum"
+        );
+        for layer in &layers {
+            println!(
+                "{:>4} {:>10} {:>11.2} {:>12.2} {:>8.0} {:>4.0} % {:>6.0} GFLOP/s",
+                layer.side,
+                format!("{}→{}", layer.in_channels, layer.out_channels),
+                layer.forward_ms,
+                layer.backward_ms,
+                layer.gflops,
+                layer.gflops / gemm * 100.0,
+                layer.direct_gflops
+            );
+        }
+        figures["gemm_gflops"] = json!(gemm);
+        figures["layers"] = json!(layers);
+    }
+    if matches.get_flag("epoch") {
+        let seconds = bench::epoch_seconds(&spec)?;
+        println!("{seconds:.1} s an epoch of {} images, with its evaluation", spec.train_images);
+        figures["epoch_seconds"] = json!(seconds);
+        figures["train_images"] = json!(spec.train_images);
+    }
     if matches.get_flag("json") {
-        println!("{}", serde_json::to_string(&times)?);
+        println!("{figures}");
     }
     Ok(ExitCode::SUCCESS)
 }

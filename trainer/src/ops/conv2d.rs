@@ -55,6 +55,12 @@ impl ConvShape {
     }
 }
 
+/// Multiplications that one pass (forward, or one of the two gradients) leaves to matrix products.
+pub fn products(shape: ConvShape) -> usize {
+    let pairs = shape.in_channels * shape.out_channels;
+    if shape.pays_for_winograd() { winograd::products(shape) } else { shape.pixels() * KERNEL * KERNEL * pairs }
+}
+
 /// `z = x ⋆ weight`, the cross-correlation that every deep-learning library calls convolution.
 pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
     if shape.pays_for_winograd() {

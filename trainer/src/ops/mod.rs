@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`block`] | convolution + batch-norm + ReLU (+ max-pool), one differentiable op |
+//! | [`block`] | convolution + batch-norm + ReLU (+ max-pool), one step forward and one back |
 //! | `activation` | the block without its convolution: batch-norm, ReLU, max-pool, and back |
 //! | `channel_sums` | sums over pixels for each channel |
 //! | [`conv2d`] | the 5×5 convolution and its two gradients; picks the algorithm by shape |
@@ -25,7 +25,17 @@ pub mod scratch;
 pub mod sgd;
 pub mod winograd;
 
-use candle_core::{CpuStorage, Layout, Result};
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
+
+/// Calls `f` with the numbers of a contiguous f32 CPU tensor.
+///
+/// # Errors
+/// If the tensor is another.
+pub(crate) fn with_numbers<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let Storage::Cpu(storage) = &*storage else { candle_core::bail!("expected a tensor on the CPU") };
+    Ok(f(slice(storage, layout)?))
+}
 
 /// The numbers behind a contiguous f32 CPU tensor.
 fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {

@@ -17,11 +17,25 @@ pub struct Scratch {
 /// A buffer of `len` numbers of **any** value: whoever takes it writes before reading.
 pub fn take(len: usize) -> Scratch {
     let mut free = FREE.lock().unwrap_or_else(|e| e.into_inner());
-    // The one given back last is the likeliest to be in the cache still; a much larger one would be missed elsewhere.
-    let fit = free.iter().rposition(|b| b.len() >= len && b.len() / 2 <= len);
+    // The smallest that fits; of equals the one given back last, which is the likeliest to be in the cache still. A much
+    // larger one would be missed elsewhere.
+    let fits = free.iter().enumerate().rev().filter(|(_, b)| b.len() >= len && b.len() / 4 <= len);
+    let fit = fits.min_by_key(|(_, b)| b.len()).map(|(i, _)| i);
     let buffer = fit.map(|i| free.remove(i));
     drop(free);
     Scratch { buffer: buffer.unwrap_or_else(|| vec![0.0; len]), len }
+}
+
+/// Gives what lies idle back to the system: for a moment that needs memory for something else.
+pub fn release() {
+    FREE.lock().unwrap_or_else(|e| e.into_inner()).clear();
+}
+
+/// A buffer that holds a copy of `values`.
+pub fn copy(values: &[f32]) -> Scratch {
+    let mut scratch = take(values.len());
+    scratch.copy_from_slice(values);
+    scratch
 }
 
 impl Deref for Scratch {

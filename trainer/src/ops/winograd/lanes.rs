@@ -1,4 +1,5 @@
-//! One vector register of f32, whatever its width on this machine, with arithmetic operators.
+//! One vector register of f32, whatever its width on this machine, with arithmetic operators; and [`Part`], how much of
+//! a register there is to load or store.
 
 use pulp::Simd;
 use std::ops::{Add, Sub};
@@ -11,33 +12,10 @@ pub(super) struct Lanes<S: Simd> {
 }
 
 impl<S: Simd> Lanes<S> {
-    /// Numbers in a register.
-    pub(super) const COUNT: usize = S::F32_LANES;
-
     /// Zeros.
     #[inline(always)]
     pub(super) fn zero(simd: S) -> Self {
         Lanes { simd, value: simd.splat_f32s(0.0) }
-    }
-
-    /// The first numbers of `from`, zeros where it is shorter than a register.
-    #[inline(always)]
-    pub(super) fn load(simd: S, from: &[f32]) -> Self {
-        let value = match S::as_simd_f32s(from) {
-            ([first, ..], _) => *first,
-            ([], short) => simd.partial_load_f32s(short),
-        };
-        Lanes { simd, value }
-    }
-
-    /// Writes as many numbers as `to` takes, at most a register.
-    #[inline(always)]
-    pub(super) fn store(self, to: &mut [f32]) {
-        if to.len() >= Self::COUNT {
-            S::as_mut_simd_f32s(to).0[0] = self.value;
-        } else {
-            self.simd.partial_store_f32s(to, self.value);
-        }
     }
 
     /// `self · factor`
@@ -68,5 +46,64 @@ impl<S: Simd> Sub for Lanes<S> {
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         Lanes { value: self.simd.sub_f32s(self.value, other.value), ..self }
+    }
+}
+
+/// A whole register or its beginning. Two types and not a length: a loop over whole registers then knows at compile time
+/// how many numbers it moves, and has no other case inside.
+pub(super) trait Part<S: Simd>: Copy {
+    /// The numbers from `from[at]` on; zeros beyond the part.
+    fn load(self, simd: S, from: &[f32], at: usize) -> Lanes<S>;
+    /// Writes the part to `to[at]` and on.
+    fn store(self, value: Lanes<S>, to: &mut [f32], at: usize);
+}
+
+/// All lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Whole;
+
+/// The first so many lanes.
+#[derive(Clone, Copy)]
+pub(super) struct First(usize);
+
+impl<S: Simd> Part<S> for Whole {
+    #[inline(always)]
+    fn load(self, simd: S, from: &[f32], at: usize) -> Lanes<S> {
+        Lanes { simd, value: S::as_simd_f32s(&from[at..at + S::F32_LANES]).0[0] }
+    }
+
+    #[inline(always)]
+    fn store(self, value: Lanes<S>, to: &mut [f32], at: usize) {
+        S::as_mut_simd_f32s(&mut to[at..at + S::F32_LANES]).0[0] = value.value;
+    }
+}
+
+impl<S: Simd> Part<S> for First {
+    #[inline(always)]
+    fn load(self, simd: S, from: &[f32], at: usize) -> Lanes<S> {
+        Lanes { simd, value: simd.partial_load_f32s(&from[at..at + self.0]) }
+    }
+
+    #[inline(always)]
+    fn store(self, value: Lanes<S>, to: &mut [f32], at: usize) {
+        value.simd.partial_store_f32s(&mut to[at..at + self.0], value.value);
+    }
+}
+
+/// Work on the registers that cover a run of numbers.
+pub(super) trait EachRegister<S: Simd> {
+    /// Works on the register that begins at number `first`.
+    fn register(&mut self, first: usize, part: impl Part<S>);
+}
+
+/// Calls `work` for every register of `count` numbers, the last perhaps in part.
+#[inline(always)]
+pub(super) fn for_registers<S: Simd>(count: usize, work: &mut impl EachRegister<S>) {
+    let whole = count / S::F32_LANES * S::F32_LANES;
+    for first in (0..whole).step_by(S::F32_LANES) {
+        work.register(first, Whole);
+    }
+    if whole < count {
+        work.register(whole, First(count - whole));
     }
 }

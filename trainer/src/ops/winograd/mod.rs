@@ -20,10 +20,13 @@ use transforms::{Filter, FilterAdjoint, Group, Input, InputAdjoint, Output, Outp
 
 /// Numbers of a group's planes, input and output together, that one thread should work on at a time: half a megabyte.
 const GROUP_NUMBERS: usize = 1 << 17;
-/// A matrix product needs at least this many tiles to be worth its overhead.
-const GROUP_TILES: usize = 128;
-/// Groups whose planes are kept at once in the backward pass.
-const GROUPS_AT_ONCE: usize = 4;
+/// A matrix product needs at least this many tiles to be worth its overhead,
+const GROUP_TILES: usize = 64;
+/// and more where the weight has many (in, out) pairs: each product packs a plane of them anew.
+const LARGE_GROUP_TILES: usize = 256;
+const LARGE_WEIGHT: usize = 1 << 15;
+/// Groups that a batch is cut into at least, where it has the tiles.
+const GROUPS: usize = 4;
 /// Numbers between two planes that are never used: planes a power of two apart would fall into the same cache sets.
 const PLANE_GAP: usize = 32;
 /// (in, out) pairs of the weight that one task maps.
@@ -43,8 +46,11 @@ impl Plan {
     fn new(shape: ConvShape) -> Plan {
         let tiles_per_image = shape.side.div_ceil(TILE).pow(2);
         let numbers_per_image = tiles_per_image * PLANES * (shape.in_channels + shape.out_channels);
-        let images =
-            (GROUP_NUMBERS / numbers_per_image).max(GROUP_TILES.div_ceil(tiles_per_image)).clamp(1, shape.batch);
+        let images_of = |tiles: usize| tiles.div_ceil(tiles_per_image);
+        let large = shape.in_channels * shape.out_channels >= LARGE_WEIGHT;
+        let enough = if large { images_of(LARGE_GROUP_TILES) } else { GROUP_NUMBERS / numbers_per_image };
+        // Not so large that threads run out of groups, unless the batch is tiny.
+        let images = enough.min(shape.batch.div_ceil(GROUPS)).max(images_of(GROUP_TILES)).clamp(1, shape.batch);
         Plan { shape, images, tiles: images * tiles_per_image }
     }
 
@@ -74,6 +80,11 @@ impl Plan {
     }
 }
 
+/// See [`super::conv2d::products`].
+pub fn products(shape: ConvShape) -> usize {
+    shape.batch * shape.side.div_ceil(TILE).pow(2) * PLANES * shape.in_channels * shape.out_channels
+}
+
 /// See [`super::conv2d::forward`].
 pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
     let plan = Plan::new(shape);
@@ -83,17 +94,16 @@ pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
         let tiles = plan.tiles_of(x.len());
         let mut v = scratch::take(plan.planes(shape.in_channels));
         let mut m = scratch::take(plan.planes(shape.out_channels));
-        run(Input { group: plan.group(shape.in_channels), x, v: &mut v });
-        let planes = m.chunks_mut(plan.stride(shape.out_channels)).zip(v.chunks(plan.stride(shape.in_channels)));
-        for ((m, v), u) in planes.zip(u.chunks(pairs)) {
-            matmul(
-                m,
-                Into::Replace,
-                Matrix::new(v, tiles, shape.in_channels),
-                Matrix::new(u, shape.in_channels, shape.out_channels),
-            );
-        }
-        run(Output { group: plan.group(shape.out_channels), m: &m, z });
+        run(shape.in_channels, Input { group: plan.group(shape.in_channels), x, v: &mut v });
+        // Planes in parallel too: a machine may have more threads than the batch has groups.
+        let planes =
+            m.par_chunks_mut(plan.stride(shape.out_channels)).zip(v.par_chunks(plan.stride(shape.in_channels)));
+        planes.zip(u.par_chunks(pairs)).for_each(|((m, v), u)| {
+            let (v, u) =
+                (Matrix::new(v, tiles, shape.in_channels), Matrix::new(u, shape.in_channels, shape.out_channels));
+            matmul(m, Into::Replace, v, u);
+        });
+        run(shape.out_channels, Output { group: plan.group(shape.out_channels), m: &m, z });
     });
 }
 
@@ -101,20 +111,23 @@ pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
 pub fn backward(shape: ConvShape, x: &[f32], weight: &[f32], dz: &[f32], mut dx: Option<&mut [f32]>, dw: &mut [f32]) {
     let plan = Plan::new(shape);
     let (ins, outs) = (shape.in_channels, shape.out_channels);
-    let u = dx.is_some().then(|| map_weight(shape, weight));
+    // The products for dx need the planes of the weight the other way round, (out, in). Turned once here, and not packed
+    // against the grain in every product.
+    let u = dx.is_some().then(|| map_weight(shape, &transposed(shape, weight)));
     let mut du = scratch::take(PLANES * ins * outs);
 
-    let (input, output) = (plan.input() * GROUPS_AT_ONCE, plan.output() * GROUPS_AT_ONCE);
+    // The planes of as many groups at a time as there are threads: enough work for all, and no more memory than that.
+    let at_once = rayon::current_num_threads();
+    let (input, output) = (plan.input() * at_once, plan.output() * at_once);
     for (turn, (x, dz)) in x.chunks(input).zip(dz.chunks(output)).enumerate() {
-        // The planes of a few groups at a time: input and gradient of the output.
         let mut groups: Vec<(usize, Scratch, Scratch)> = x
             .par_chunks(plan.input())
             .zip(dz.par_chunks(plan.output()))
             .map(|(x, dz)| {
                 let mut v = scratch::take(plan.planes(ins));
                 let mut dm = scratch::take(plan.planes(outs));
-                run(Input { group: plan.group(ins), x, v: &mut v });
-                run(OutputAdjoint { group: plan.group(outs), dz, dm: &mut dm });
+                run(shape.in_channels, Input { group: plan.group(ins), x, v: &mut v });
+                run(outs, OutputAdjoint { group: plan.group(outs), dz, dm: &mut dm });
                 (plan.tiles_of(x.len()), v, dm)
             })
             .collect();
@@ -132,17 +145,35 @@ pub fn backward(shape: ConvShape, x: &[f32], weight: &[f32], dz: &[f32], mut dx:
         let (Some(dx), Some(u)) = (&mut dx, &u) else { continue };
         let dx = &mut dx[turn * input..][..x.len()];
         dx.par_chunks_mut(plan.input()).zip(&mut groups).for_each(|(dx, (tiles, dv, dm))| {
-            let planes = dv.chunks_mut(plan.stride(ins)).zip(dm.chunks(plan.stride(outs)));
-            for ((dv, dm), u) in planes.zip(u.chunks(ins * outs)) {
-                matmul(dv, Into::Replace, Matrix::new(dm, *tiles, outs), Matrix::new(u, ins, outs).t());
-            }
-            run(InputAdjoint { group: plan.group(ins), dv, dx });
+            let planes = dv.par_chunks_mut(plan.stride(ins)).zip(dm.par_chunks(plan.stride(outs)));
+            planes.zip(u.par_chunks(ins * outs)).for_each(|((dv, dm), u)| {
+                matmul(dv, Into::Replace, Matrix::new(dm, *tiles, outs), Matrix::new(u, outs, ins));
+            });
+            run(ins, InputAdjoint { group: plan.group(ins), dv, dx });
         });
     }
 
     let tasks = cut(du.chunks(ins * outs).map(|plane| plane.chunks(PAIRS)));
     let outputs = cut(dw.chunks_mut(ins * outs).map(|tap| tap.chunks_mut(PAIRS)));
-    tasks.into_par_iter().zip(outputs).for_each(|(du, dw)| run(FilterAdjoint { du, dw }));
+    tasks.into_par_iter().zip(outputs).for_each(|(du, dw)| run(PAIRS, FilterAdjoint { du, dw }));
+}
+
+/// The weight (25, in, out) as (25, out, in).
+fn transposed(shape: ConvShape, weight: &[f32]) -> Scratch {
+    /// Rows and columns that are turned at a time, so that both sides stay in the cache.
+    const BLOCK: usize = 16;
+    let (ins, outs) = (shape.in_channels, shape.out_channels);
+    let mut turned = scratch::take(weight.len());
+    turned.par_chunks_mut(ins * outs).zip(weight.par_chunks(ins * outs)).for_each(|(to, from)| {
+        for o in (0..outs).step_by(BLOCK) {
+            for i in 0..ins {
+                for o in o..outs.min(o + BLOCK) {
+                    to[o * ins + i] = from[i * outs + o];
+                }
+            }
+        }
+    });
+    turned
 }
 
 /// The weight (25, in·out) as planes (64, in·out).
@@ -152,7 +183,7 @@ fn map_weight(shape: ConvShape, weight: &[f32]) -> Scratch {
     debug_assert_eq!(weight.len(), KERNEL * KERNEL * pairs);
     let tasks = cut(weight.chunks(pairs).map(|tap| tap.chunks(PAIRS)));
     let outputs = cut(u.chunks_mut(pairs).map(|plane| plane.chunks_mut(PAIRS)));
-    tasks.into_par_iter().zip(outputs).for_each(|(weight, u)| run(Filter { weight, u }));
+    tasks.into_par_iter().zip(outputs).for_each(|(weight, u)| run(PAIRS, Filter { weight, u }));
     u
 }
 

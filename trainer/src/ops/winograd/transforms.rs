@@ -1,13 +1,23 @@
 //! From images to the 64 planes of Winograd's domain and back, for a group of images at a time.
 //!
 //! A plane holds one number per (tile, channel), channels last; plane `POINTS·r + c` belongs to the pair of points (r, c).
+//! Each map is two one-dimensional ones, over the columns of a tile and then over its rows.
 
 #![expect(clippy::needless_range_loop, reason = "the loops index several arrays in step")]
 
 use super::super::conv2d::PADDING;
-use super::lanes::Lanes;
+use super::lanes::{EachRegister, Lanes, Part, for_registers};
 use super::matrices::{self, POINTS, TAPS, TILE};
 use pulp::{Arch, Simd, WithSimd};
+
+/// `[f(0), f(1), …]`, written out: a call of `std::array::from_fn` would be compiled without this machine's vectors, and
+/// an array that is first filled with zeros costs as much as the map.
+macro_rules! each {
+    (POINTS, $i:ident => $value:expr) => { each!(@ $i $value; 0 1 2 3 4 5 6 7) };
+    (TAPS, $i:ident => $value:expr) => { each!(@ $i $value; 0 1 2 3 4) };
+    (TILE, $i:ident => $value:expr) => { each!(@ $i $value; 0 1 2 3) };
+    (@ $i:ident $value:expr; $($n:literal)+) => { [$({ let $i: usize = $n; $value }),+] };
+}
 
 /// How many planes there are.
 pub(super) const PLANES: usize = POINTS * POINTS;
@@ -33,28 +43,58 @@ impl Group {
         self.side * self.side * self.channels
     }
 
-    /// Calls `f(first channel, channels)` for each register's worth.
+    /// Calls `f` for each tile of `images` images.
     #[inline(always)]
-    fn for_registers<S: Simd>(self, mut f: impl FnMut(usize, usize)) {
-        let mut first = 0;
-        while first < self.channels {
-            let count = Lanes::<S>::COUNT.min(self.channels - first);
-            f(first, count);
-            first += count;
-        }
-    }
-
-    /// Calls `f(image, tile of the group, row of its first output, column)` for each tile of `images` images.
-    #[inline(always)]
-    fn for_tiles(self, images: usize, mut f: impl FnMut(usize, usize, usize, usize)) {
+    fn for_tiles(self, images: usize, mut f: impl FnMut(Tile)) {
         let tiles = self.tiles();
         for image in 0..images {
             for ty in 0..tiles {
                 for tx in 0..tiles {
-                    f(image, (image * tiles + ty) * tiles + tx, ty * TILE, tx * TILE);
+                    let index = (image * tiles + ty) * tiles + tx;
+                    f(Tile { group: self, image, index, y: ty * TILE, x: tx * TILE });
                 }
             }
         }
+    }
+}
+
+/// One tile of a group.
+#[derive(Clone, Copy)]
+struct Tile {
+    group: Group,
+    image: usize,
+    /// Counted through the group.
+    index: usize,
+    /// Row of its first output.
+    y: usize,
+    /// Column of its first output.
+    x: usize,
+}
+
+impl Tile {
+    /// Where pixel (`row`, `column`) of the tile's 8×8 inputs begins in the group's images; `None` beyond the border.
+    #[inline(always)]
+    fn input(self, row: usize, column: usize) -> Option<usize> {
+        let (y, x) = ((self.y + row).wrapping_sub(PADDING), (self.x + column).wrapping_sub(PADDING));
+        (y < self.group.side && x < self.group.side).then(|| self.pixel(y, x))
+    }
+
+    /// Where pixel (`row`, `column`) of the tile's 4×4 outputs begins in the group's images; `None` beyond the border.
+    #[inline(always)]
+    fn output(self, row: usize, column: usize) -> Option<usize> {
+        let (y, x) = (self.y + row, self.x + column);
+        (y < self.group.side && x < self.group.side).then(|| self.pixel(y, x))
+    }
+
+    #[inline(always)]
+    fn pixel(self, y: usize, x: usize) -> usize {
+        ((self.image * self.group.side + y) * self.group.side + x) * self.group.channels
+    }
+
+    /// Where the tile's numbers in the plane of the points (r, c) begin.
+    #[inline(always)]
+    fn plane(self, r: usize, c: usize) -> usize {
+        (r * POINTS + c) * self.group.stride + self.index * self.group.channels
     }
 }
 
@@ -70,31 +110,31 @@ impl WithSimd for Input<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Input { group, x, v } = self;
-        let (side, channels) = (group.side, group.channels);
-        let zero = Lanes::zero(simd);
-        group.for_tiles(x.len() / group.image(), |image, tile, y0, x0| {
-            group.for_registers::<S>(|first, count| {
-                let mut columns = [[zero; POINTS]; POINTS];
-                for (cx, column) in columns.iter_mut().enumerate() {
-                    let Some(px) = (x0 + cx).checked_sub(PADDING).filter(|px| *px < side) else { continue };
-                    let mut d = [zero; POINTS];
-                    for (cy, d) in d.iter_mut().enumerate() {
-                        let Some(py) = (y0 + cy).checked_sub(PADDING).filter(|py| *py < side) else { continue };
-                        let at = ((image * side + py) * side + px) * channels + first;
-                        *d = Lanes::load(simd, &x[at..at + count]);
-                    }
-                    *column = matrices::input(d);
-                }
+        struct Work<'a, S>(S, Tile, &'a [f32], &'a mut [f32]);
+        impl<S: Simd> EachRegister<S> for Work<'_, S> {
+            #[inline(always)]
+            fn register(&mut self, first: usize, part: impl Part<S>) {
+                let Work(simd, tile, x, v) = self;
+                let columns = each!(POINTS, cx => {
+                    matrices::input(each!(POINTS, cy => match tile.input(cy, cx) {
+                        Some(pixel) => part.load(*simd, x, pixel + first),
+                        None => Lanes::zero(*simd),
+                    }))
+                });
                 for r in 0..POINTS {
-                    let row = matrices::input(std::array::from_fn(|cx| columns[cx][r]));
-                    for (c, value) in row.into_iter().enumerate() {
-                        let at = (r * POINTS + c) * group.stride + tile * channels + first;
-                        value.store(&mut v[at..at + count]);
+                    let row = matrices::input(each!(POINTS, cx => columns[cx][r]));
+                    for c in 0..POINTS {
+                        part.store(row[c], v, tile.plane(r, c) + first);
                     }
                 }
-            });
-        });
+            }
+        }
+        let Input { group, x, v } = self;
+        group.for_tiles(
+            x.len() / group.image(),
+            #[inline(always)]
+            |tile| for_registers(group.channels, &mut Work(simd, tile, x, v)),
+        );
     }
 }
 
@@ -110,33 +150,30 @@ impl WithSimd for InputAdjoint<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let InputAdjoint { group, dv, dx } = self;
-        let (side, channels) = (group.side, group.channels);
-        let zero = Lanes::zero(simd);
-        dx.fill(0.0);
-        group.for_tiles(dx.len() / group.image(), |image, tile, y0, x0| {
-            group.for_registers::<S>(|first, count| {
-                let mut columns = [[zero; POINTS]; POINTS];
-                for (c, column) in columns.iter_mut().enumerate() {
-                    let mut points = [zero; POINTS];
-                    for (r, point) in points.iter_mut().enumerate() {
-                        let at = (r * POINTS + c) * group.stride + tile * channels + first;
-                        *point = Lanes::load(simd, &dv[at..at + count]);
-                    }
-                    *column = matrices::input_adjoint(points);
-                }
+        struct Work<'a, S>(S, Tile, &'a [f32], &'a mut [f32]);
+        impl<S: Simd> EachRegister<S> for Work<'_, S> {
+            #[inline(always)]
+            fn register(&mut self, first: usize, part: impl Part<S>) {
+                let Work(simd, tile, dv, dx) = self;
+                let columns = each!(POINTS, c => matrices::input_adjoint(each!(POINTS, r => part.load(*simd, dv, tile.plane(r, c) + first))));
                 for cy in 0..POINTS {
-                    let Some(py) = (y0 + cy).checked_sub(PADDING).filter(|py| *py < side) else { continue };
-                    let row = matrices::input_adjoint(std::array::from_fn(|c| columns[c][cy]));
-                    for (cx, value) in row.into_iter().enumerate() {
-                        let Some(px) = (x0 + cx).checked_sub(PADDING).filter(|px| *px < side) else { continue };
-                        let at = ((image * side + py) * side + px) * channels + first;
-                        let sum = &mut dx[at..at + count];
-                        (Lanes::load(simd, sum) + value).store(sum);
+                    let row = matrices::input_adjoint(each!(POINTS, c => columns[c][cy]));
+                    for cx in 0..POINTS {
+                        if let Some(pixel) = tile.input(cy, cx) {
+                            let sum = part.load(*simd, dx, pixel + first) + row[cx];
+                            part.store(sum, dx, pixel + first);
+                        }
                     }
                 }
-            });
-        });
+            }
+        }
+        let InputAdjoint { group, dv, dx } = self;
+        dx.fill(0.0);
+        group.for_tiles(
+            dx.len() / group.image(),
+            #[inline(always)]
+            |tile| for_registers(group.channels, &mut Work(simd, tile, dv, dx)),
+        );
     }
 }
 
@@ -152,29 +189,28 @@ impl WithSimd for Output<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        struct Work<'a, S>(S, Tile, &'a [f32], &'a mut [f32]);
+        impl<S: Simd> EachRegister<S> for Work<'_, S> {
+            #[inline(always)]
+            fn register(&mut self, first: usize, part: impl Part<S>) {
+                let Work(simd, tile, m, z) = self;
+                let columns = each!(POINTS, c => matrices::output(each!(POINTS, r => part.load(*simd, m, tile.plane(r, c) + first))));
+                for cy in 0..TILE {
+                    let row = matrices::output(each!(POINTS, c => columns[c][cy]));
+                    for cx in 0..TILE {
+                        if let Some(pixel) = tile.output(cy, cx) {
+                            part.store(row[cx], z, pixel + first);
+                        }
+                    }
+                }
+            }
+        }
         let Output { group, m, z } = self;
-        let (side, channels) = (group.side, group.channels);
-        let zero = Lanes::zero(simd);
-        group.for_tiles(z.len() / group.image(), |image, tile, y0, x0| {
-            group.for_registers::<S>(|first, count| {
-                let mut columns = [[zero; TILE]; POINTS];
-                for (c, column) in columns.iter_mut().enumerate() {
-                    let mut points = [zero; POINTS];
-                    for (r, point) in points.iter_mut().enumerate() {
-                        let at = (r * POINTS + c) * group.stride + tile * channels + first;
-                        *point = Lanes::load(simd, &m[at..at + count]);
-                    }
-                    *column = matrices::output(points);
-                }
-                for cy in 0..TILE.min(side - y0) {
-                    let row = matrices::output(std::array::from_fn(|c| columns[c][cy]));
-                    for (cx, value) in row.into_iter().enumerate().take(side - x0) {
-                        let at = ((image * side + y0 + cy) * side + x0 + cx) * channels + first;
-                        value.store(&mut z[at..at + count]);
-                    }
-                }
-            });
-        });
+        group.for_tiles(
+            z.len() / group.image(),
+            #[inline(always)]
+            |tile| for_registers(group.channels, &mut Work(simd, tile, m, z)),
+        );
     }
 }
 
@@ -190,29 +226,31 @@ impl WithSimd for OutputAdjoint<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let OutputAdjoint { group, dz, dm } = self;
-        let (side, channels) = (group.side, group.channels);
-        let zero = Lanes::zero(simd);
-        group.for_tiles(dz.len() / group.image(), |image, tile, y0, x0| {
-            group.for_registers::<S>(|first, count| {
-                let mut columns = [[zero; POINTS]; TILE];
-                for (cx, column) in columns.iter_mut().enumerate().take(side - x0) {
-                    let mut d = [zero; TILE];
-                    for (cy, d) in d.iter_mut().enumerate().take(side - y0) {
-                        let at = ((image * side + y0 + cy) * side + x0 + cx) * channels + first;
-                        *d = Lanes::load(simd, &dz[at..at + count]);
-                    }
-                    *column = matrices::output_adjoint(d);
-                }
+        struct Work<'a, S>(S, Tile, &'a [f32], &'a mut [f32]);
+        impl<S: Simd> EachRegister<S> for Work<'_, S> {
+            #[inline(always)]
+            fn register(&mut self, first: usize, part: impl Part<S>) {
+                let Work(simd, tile, dz, dm) = self;
+                let columns = each!(TILE, cx => {
+                    matrices::output_adjoint(each!(TILE, cy => match tile.output(cy, cx) {
+                        Some(pixel) => part.load(*simd, dz, pixel + first),
+                        None => Lanes::zero(*simd),
+                    }))
+                });
                 for r in 0..POINTS {
-                    let row = matrices::output_adjoint(std::array::from_fn(|cx| columns[cx][r]));
-                    for (c, value) in row.into_iter().enumerate() {
-                        let at = (r * POINTS + c) * group.stride + tile * channels + first;
-                        value.store(&mut dm[at..at + count]);
+                    let row = matrices::output_adjoint(each!(TILE, cx => columns[cx][r]));
+                    for c in 0..POINTS {
+                        part.store(row[c], dm, tile.plane(r, c) + first);
                     }
                 }
-            });
-        });
+            }
+        }
+        let OutputAdjoint { group, dz, dm } = self;
+        group.for_tiles(
+            dz.len() / group.image(),
+            #[inline(always)]
+            |tile| for_registers(group.channels, &mut Work(simd, tile, dz, dm)),
+        );
     }
 }
 
@@ -227,27 +265,23 @@ impl WithSimd for Filter<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Filter { weight, mut u } = self;
-        let (len, zero) = (weight[0].len(), Lanes::zero(simd));
-        let mut first = 0;
-        while first < len {
-            let run = first..len.min(first + Lanes::<S>::COUNT);
-            let mut columns = [[zero; POINTS]; TAPS];
-            for (c, column) in columns.iter_mut().enumerate() {
-                let mut taps = [zero; TAPS];
-                for (r, tap) in taps.iter_mut().enumerate() {
-                    *tap = Lanes::load(simd, &weight[r * TAPS + c][run.clone()]);
-                }
-                *column = matrices::filter(taps);
-            }
-            for r in 0..POINTS {
-                let row = matrices::filter(std::array::from_fn(|c| columns[c][r]));
-                for (c, value) in row.into_iter().enumerate() {
-                    value.store(&mut u[r * POINTS + c][run.clone()]);
+        struct Work<'a, 'b, S>(S, &'a [&'b [f32]], &'a mut [&'b mut [f32]]);
+        impl<S: Simd> EachRegister<S> for Work<'_, '_, S> {
+            #[inline(always)]
+            fn register(&mut self, first: usize, part: impl Part<S>) {
+                let Work(simd, weight, u) = self;
+                let columns =
+                    each!(TAPS, c => matrices::filter(each!(TAPS, r => part.load(*simd, weight[r * TAPS + c], first))));
+                for r in 0..POINTS {
+                    let row = matrices::filter(each!(TAPS, c => columns[c][r]));
+                    for c in 0..POINTS {
+                        part.store(row[c], u[r * POINTS + c], first);
+                    }
                 }
             }
-            first = run.end;
         }
+        let Filter { weight, mut u } = self;
+        for_registers(weight[0].len(), &mut Work(simd, &weight, &mut u));
     }
 }
 
@@ -262,31 +296,33 @@ impl WithSimd for FilterAdjoint<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let FilterAdjoint { du, mut dw } = self;
-        let (len, zero) = (du[0].len(), Lanes::zero(simd));
-        let mut first = 0;
-        while first < len {
-            let run = first..len.min(first + Lanes::<S>::COUNT);
-            let mut columns = [[zero; TAPS]; POINTS];
-            for (c, column) in columns.iter_mut().enumerate() {
-                let mut points = [zero; POINTS];
-                for (r, point) in points.iter_mut().enumerate() {
-                    *point = Lanes::load(simd, &du[r * POINTS + c][run.clone()]);
-                }
-                *column = matrices::filter_adjoint(points);
-            }
-            for r in 0..TAPS {
-                let row = matrices::filter_adjoint(std::array::from_fn(|c| columns[c][r]));
-                for (c, value) in row.into_iter().enumerate() {
-                    value.store(&mut dw[r * TAPS + c][run.clone()]);
+        struct Work<'a, 'b, S>(S, &'a [&'b [f32]], &'a mut [&'b mut [f32]]);
+        impl<S: Simd> EachRegister<S> for Work<'_, '_, S> {
+            #[inline(always)]
+            fn register(&mut self, first: usize, part: impl Part<S>) {
+                let Work(simd, du, dw) = self;
+                let columns = each!(POINTS, c => matrices::filter_adjoint(each!(POINTS, r => part.load(*simd, du[r * POINTS + c], first))));
+                for r in 0..TAPS {
+                    let row = matrices::filter_adjoint(each!(POINTS, c => columns[c][r]));
+                    for c in 0..TAPS {
+                        part.store(row[c], dw[r * TAPS + c], first);
+                    }
                 }
             }
-            first = run.end;
         }
+        let FilterAdjoint { du, mut dw } = self;
+        for_registers(du[0].len(), &mut Work(simd, &du, &mut dw));
     }
 }
 
-/// Runs a transform with the widest vectors of this machine.
-pub(super) fn run(transform: impl WithSimd<Output = ()>) {
+/// Runs a transform over `channels` channels with this machine's widest vectors, or with narrower ones where those fit
+/// the channels and the widest don't.
+pub(super) fn run(channels: usize, transform: impl WithSimd<Output = ()>) {
+    #[cfg(target_arch = "x86_64")]
+    if channels % 16 == 8
+        && let Some(simd) = pulp::x86::V3::try_new()
+    {
+        return Simd::vectorize(simd, transform);
+    }
     Arch::new().dispatch(transform);
 }
