@@ -23,6 +23,11 @@ test *ARGS:
 check-cuda:
     TYPECHECK=1 scripts/cuda/cargo-cuda.sh clippy --workspace --features server/cuda -- -D warnings
 
+# How fast the pages are in a browser without a GPU (needs Node, Chromium, ChromeDriver and MNIST)
+bench-page *ARGS:
+    cargo build --release
+    node benches/page.mjs {{ARGS}}
+
 # How fast a training step is on this machine
 bench *ARGS:
     cargo run --release -- bench train {{ARGS}}

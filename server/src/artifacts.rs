@@ -114,7 +114,7 @@ fn finish(response: response::Builder, body: Body) -> Result<Response, Error> {
     response.body(body).map_err(|error| Error::Internal(format!("the file's name can't be told: {error}")))
 }
 
-fn attachment(file_name: &str) -> String {
+pub(crate) fn attachment(file_name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let safe = file_name.chars().map(|c| if plain(c) { c } else { '_' }).collect::<String>();
     format!("attachment; filename=\"{safe}\"")

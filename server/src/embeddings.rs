@@ -3,6 +3,7 @@
 use crate::api::Found;
 use crate::artifacts;
 use crate::error::Error;
+use crate::store::RunFolder;
 use axum::extract::{Path, Query};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method};
@@ -41,14 +42,21 @@ pub(crate) async fn read(
         Some(other) => return Err(Error::BadRequest(format!("format: got `{other}`, expected compact or npy"))),
     }
     let folder = run.folder.clone();
-    let bytes = tokio::task::spawn_blocking(move || folder.read(&name)).await?.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => none(),
-        _ => Error::Internal(format!("the embedding can't be read: {error}")),
-    })?;
-    let points = points(&bytes).ok_or_else(|| Error::Internal("the embedding's file is damaged".into()))?;
+    let points = tokio::task::spawn_blocking(move || of(&folder, split, number)).await??;
     // An epoch happens once, so its embedding never changes.
     let kept = "private, max-age=31536000, immutable";
     Ok(([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, kept)], compact(&points)).into_response())
+}
+
+/// The points (N, 2) of a run after an epoch. Blocks on the disk.
+pub(crate) fn of(folder: &RunFolder, split: Split, epoch: u32) -> Result<Vec<[f32; 2]>, Error> {
+    let none = || Error::NotFound(format!("there is no {} embedding of epoch {epoch}", split.word()));
+    let name = split.embedding_artifact(epoch).parse().map_err(|_| none())?;
+    let bytes = folder.read(&name).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => none(),
+        _ => Error::Internal(format!("the embedding can't be read: {error}")),
+    })?;
+    points(&bytes).ok_or_else(|| Error::Internal("the embedding's file is damaged".into()))
 }
 
 /// The points of a `.npy` file, (N, 2) f32 little-endian; `None` where the file is something else.
@@ -68,7 +76,7 @@ fn points(npy: &[u8]) -> Option<Vec<[f32; 2]>> {
 }
 
 /// The compact form that `docs/api.md` defines.
-fn compact(points: &[[f32; 2]]) -> Vec<u8> {
+pub(crate) fn compact(points: &[[f32; 2]]) -> Vec<u8> {
     let is_finite = |p: &[f32; 2]| p[0].is_finite() && p[1].is_finite();
     let bounds = [0, 1].map(|axis| {
         let values = points.iter().filter(|p| is_finite(p)).map(|p| p[axis]);

@@ -9,7 +9,7 @@
 //! | [`scheduler`], [`recorder`] | who trains when; one training from start to end |
 //! | [`datasets`] | the images, loaded once |
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
-//! | `api`, `live`, `artifacts`, `embeddings`, `images`, `assets` | what HTTP answers to programs |
+//! | `api`, `live`, `artifacts`, `embeddings`, `images`, `replay`, `assets` | what HTTP answers to programs |
 //! | [`pages`], `views` | what it answers to people |
 //! | [`error`], `guard` | failures in two renderings; what every request must pass |
 //! | [`serve`] | from an address to a running server, and to its end |
@@ -37,6 +37,7 @@ mod embeddings;
 mod guard;
 mod images;
 mod live;
+mod replay;
 mod text;
 mod views;
 
@@ -85,6 +86,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(views::home))
         .route("/compare", get(views::compare))
+        .route("/compare/replay", get(replay::read))
         .route("/runs", get(api::list).post(api::start))
         .route("/runs/{id}", get(api::read))
         .route("/runs/{id}/stop", post(api::stop))

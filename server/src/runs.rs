@@ -152,11 +152,20 @@ impl Run {
         }
     }
 
-    /// Stores the artifacts, appends the event to the log, folds it in, and rings. Blocks on the disk.
+    /// As [`Run::record_at`], for what happens now.
     ///
     /// # Errors
     /// The run is over, or the disk refuses; then nobody heard of the event.
-    pub fn record(&self, mut emission: Emission) -> Result<(), RecordError> {
+    pub fn record(&self, emission: Emission) -> Result<(), RecordError> {
+        self.record_at(now_ms(), emission)
+    }
+
+    /// Stores the artifacts of what happened at `time_ms`, appends the event to the log, folds it in, and rings. Blocks on
+    /// the disk.
+    ///
+    /// # Errors
+    /// The run is over, or the disk refuses; then nobody heard of the event.
+    pub fn record_at(&self, time_ms: u64, mut emission: Emission) -> Result<(), RecordError> {
         let mut log = unpoison(self.log.lock());
         let open = log.as_mut().ok_or(RecordError::Over)?;
         for artifact in &emission.artifacts {
@@ -168,7 +177,7 @@ impl Run {
             report.metrics.retain(|_, value| value.is_finite());
         }
         let durable = !matches!(emission.event, RunEvent::Progress(_) | RunEvent::Preparing { .. });
-        let (line, text) = self.next_line(emission.event)?;
+        let (line, text) = self.next_line(time_ms, emission.event)?;
         open.append(&text, durable)?;
         self.fold(&line, text);
         if durable {
@@ -183,7 +192,7 @@ impl Run {
     pub fn end_in_memory(&self, end: RunEvent) {
         let mut log = unpoison(self.log.lock());
         if log.take().is_some()
-            && let Ok((line, text)) = self.next_line(end)
+            && let Ok((line, text)) = self.next_line(now_ms(), end)
         {
             self.fold(&line, text);
             self.bell.send_replace(());
@@ -191,12 +200,12 @@ impl Run {
     }
 
     /// The line that would come next. Read back, so that memory holds what a reader of the log will find.
-    fn next_line(&self, event: RunEvent) -> Result<(LogLine, String), serde_json::Error> {
+    fn next_line(&self, time_ms: u64, event: RunEvent) -> Result<(LogLine, String), serde_json::Error> {
         let seq = match &*self.memory() {
             Memory::Whole { state, .. } => state.seq + 1,
             Memory::Summary(_) => 1,
         };
-        let text = serde_json::to_string(&LogLine { seq, time_ms: now_ms(), event })?;
+        let text = serde_json::to_string(&LogLine { seq, time_ms, event })?;
         Ok((serde_json::from_str(&text)?, text))
     }
 

@@ -13,7 +13,7 @@ use axum::response::{Html, IntoResponse, Response};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Plots that fit side by side.
 const MOST: usize = 6;
 
@@ -38,21 +38,26 @@ fn together<'a>(newest_first: &'a [Summary], run: &'a Summary) -> Vec<&'a Summar
     }
 }
 
-/// `GET /compare?runs=a,b,c`, or `?runs=a&runs=b`, as the table of runs sends it without JavaScript.
-pub(crate) async fn compare(
-    State(app): State<Arc<App>>,
-    Query(pairs): Query<Vec<(String, String)>>,
-) -> Result<Response, Error> {
+/// The runs of `?runs=a,b,c` (or `?runs=a&runs=b`), which must have seen the same images.
+pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Arc<Run>>, Error> {
     let asked = pairs.into_iter().filter(|(name, _)| name == "runs").map(|(_, ids)| ids);
-    let runs =
-        listed(&app, &asked.collect::<Vec<_>>().join(","), MOST)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
-    let data = runs.iter().filter_map(|run| run.data_name.as_deref()).collect::<BTreeSet<_>>();
+    let runs = listed(app, &asked.collect::<Vec<_>>().join(","), MOST)?;
+    let data = runs.iter().filter_map(|run| run.summary().data_name).collect::<BTreeSet<_>>();
     if data.len() > 1 {
         let names = data.into_iter().collect::<Vec<_>>().join(" and ");
         let detail =
             format!("these runs saw different images ({names}): point i would not be the same image in each plot");
         return Err(Error::Unprocessable(detail));
     }
+    Ok(runs)
+}
+
+/// `GET /compare?runs=a,b,c`, or `?runs=a&runs=b`, as the table of runs sends it without JavaScript.
+pub(crate) async fn compare(
+    State(app): State<Arc<App>>,
+    Query(pairs): Query<Vec<(String, String)>>,
+) -> Result<Response, Error> {
+    let runs = compared(&app, pairs)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
     page(&ComparePage { view: CompareView::new(&runs), version: VERSION })
 }
 

@@ -1,7 +1,8 @@
 // Loss and accuracy over the epochs, all runs in one chart each, with the clock's epoch marked. Drawn by uPlot.
 
 import { percent, compact } from "./format.js";
-import { h, say } from "./dom.js";
+import { keepDataTable } from "./data-table.js";
+import { h, role, say } from "./dom.js";
 
 const SHAPES = ["circle", "triangle", "square", "diamond", "down", "cross"];
 
@@ -35,12 +36,21 @@ class Chart {
   #at = 0;
   #key = "";
   #dataKey = "";
+  #epochs = 1;
+  #dragged = false;
+  #range = null; // the epochs in sight, [first, last]; null: all
 
   constructor(figure, kind, on) {
     this.#on = on;
     this.box = figure.querySelector(".chart");
     this.kind = kind;
     this.readout = figure.querySelector(".chart-readout");
+    listenToChart(this.box, {
+      pan: (share) => this.pan(share),
+      zoom: (factor) => this.#zoomBy(factor),
+      reset: () => this.zoom(0, Infinity),
+    });
+    this.updateTable = keepDataTable(role(figure, "as-table"), () => this.#figures());
     new ResizeObserver(() => {
       if (this.#plot && this.box.clientWidth) this.#plot.setSize({ width: this.box.clientWidth, height: this.box.clientHeight });
     }).observe(this.box);
@@ -48,7 +58,9 @@ class Chart {
 
   update(runs, palette, epochs, epoch) {
     this.#epoch = epoch;
+    this.#epochs = epochs;
     this.runs = runs;
+    this.updateTable();
     const key = JSON.stringify([runs.map((run) => run.id), palette, epochs]);
     const dataKey = runs.map((run) => run.seq).join();
     if (this.#key === key && this.#dataKey === dataKey) return this.#say();
@@ -83,9 +95,9 @@ class Chart {
       height: this.box.clientHeight || 200,
       legend: { show: false },
       padding: [10, 12, 0, 0],
-      cursor: { show: false },
+      cursor: { points: { show: false }, x: false, y: false, drag: { x: true, y: false, setScale: false, dist: 8 } },
       scales: {
-        x: { time: false, range: [0, epochs] },
+        x: { time: false, range: () => this.#range ?? [0, epochs] },
         y: loss ? { distr: 3 } : { range: (_, min, max) => accuracyRange(min, max) },
       },
       axes: [
@@ -105,6 +117,7 @@ class Chart {
       ],
       hooks: {
         draw: [() => this.move(this.#at)],
+        setSelect: [(plot) => this.#zoomToSelection(plot)],
       },
     };
   }
@@ -116,7 +129,11 @@ class Chart {
     const under = (event) => Math.round(this.#plot.posToVal(event.clientX - over.getBoundingClientRect().left, "x"));
     over.addEventListener("pointermove", (event) => event.pointerType !== "touch" && this.#on.preview(under(event)));
     over.addEventListener("pointerleave", () => this.#on.preview(0));
-    over.addEventListener("click", (event) => this.#on.seek(under(event)));
+    over.addEventListener("click", (event) => {
+      // The end of a drag, which zooms, is no click.
+      if (this.#dragged) this.#dragged = false;
+      else this.#on.seek(under(event));
+    });
   }
 
   /** Moves the line that marks the moment. */
@@ -124,6 +141,52 @@ class Chart {
     this.#at = at;
     this.#line.hidden = !at;
     if (at && this.#plot) this.#line.style.transform = `translateX(${this.#plot.valToPos(at, "x")}px)`;
+  }
+
+  #zoomToSelection(plot) {
+    const { left, width } = plot.select;
+    if (width <= 0) return;
+    this.#dragged = true;
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.zoom(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+  }
+
+  /** Shows the epochs from `first` to `last`; as much as there is of them. */
+  zoom(first, last) {
+    const [min, max] = [Math.max(0, first), Math.min(this.#epochs, last)];
+    this.#range = min > 0 || max < this.#epochs ? [min, max] : null;
+    this.#plot?.setScale("x", { min, max });
+  }
+
+  /** Moves on by a share of what is in sight. */
+  pan(share) {
+    if (!this.#range) return;
+    const [min, max] = this.#range;
+    const by = Math.max(-min, Math.min(this.#epochs - max, share * (max - min)));
+    this.zoom(min + by, max + by);
+  }
+
+  #zoomBy(factor) {
+    const [min, max] = this.#range ?? [0, this.#epochs];
+    const half = (max - min) / 2 / factor;
+    this.zoom((min + max) / 2 - half, (min + max) / 2 + half);
+  }
+
+  /** The table: a row an epoch; as a file, a row for each point of the curves. */
+  #figures() {
+    const loss = this.kind === "loss";
+    const name = loss ? "train_loss" : "test_accuracy";
+    const curves = this.runs.map((run) => byEpoch(run, name));
+    const [epochs, ...columns] = align(curves);
+    const word = (value) => (value === null ? "–" : loss ? compact(value) : percent(value));
+    const finer = align(loss ? [...this.runs.map(runningLoss), ...curves] : curves);
+    const names = this.runs.map((run) => run.name);
+    return {
+      caption: loss ? "Training loss" : "Test accuracy",
+      head: ["Epoch", ...names],
+      rows: epochs.map((epoch, i) => [String(epoch), ...columns.map((column) => word(column[i]))]),
+      exact: { head: ["epoch", ...(loss ? names.map((n) => `${n} within the epoch`) : []), ...names], columns: finer },
+    };
   }
 
   /** The values at the clock's epoch, which is the one pointed at, beside the title. */
@@ -145,11 +208,9 @@ class Chart {
 
 /** Both charts of a comparison. */
 export class Charts {
-  #charts;
-
   /** `on`: preview(epoch, 0 for none any more), seek(epoch). */
   constructor(root, on) {
-    this.#charts = ["loss", "accuracy"].flatMap((kind) => {
+    this.all = ["loss", "accuracy"].flatMap((kind) => {
       const figure = root.querySelector(`[data-chart="${kind}"]`);
       return figure ? [new Chart(figure, kind, on)] : [];
     });
@@ -157,13 +218,44 @@ export class Charts {
 
   /** Marks a moment, in epochs. */
   move(at) {
-    for (const chart of this.#charts) chart.move(at);
+    for (const chart of this.all) chart.move(at);
   }
 
   update(runs, palette, epoch) {
     const epochs = Math.max(1, ...runs.map((run) => run.epochs));
-    for (const chart of this.#charts) chart.update(runs, palette, epochs, epoch);
+    for (const chart of this.all) chart.update(runs, palette, epochs, epoch);
   }
+}
+
+/** Keys and the wheel on a chart; to drag over a part of it, which zooms, is uPlot's own. */
+function listenToChart(box, on) {
+  box.tabIndex = 0;
+  box.addEventListener("keydown", (event) => {
+    const act = {
+      "+": () => on.zoom(1.5),
+      "=": () => on.zoom(1.5),
+      "-": () => on.zoom(1 / 1.5),
+      0: on.reset,
+    }[event.key];
+    const share = { ArrowLeft: -0.1, ArrowRight: 0.1 }[event.key];
+    if (act && !event.ctrlKey && !event.metaKey) act();
+    else if (share && event.shiftKey) on.pan(share);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  box.addEventListener("dblclick", on.reset);
+  box.addEventListener(
+    "wheel",
+    (event) => {
+      // Sideways only: up and down scrolls the page.
+      const delta = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
+      if (!delta || (!event.shiftKey && Math.abs(event.deltaX) < Math.abs(event.deltaY))) return;
+      event.preventDefault();
+      on.pan(delta / box.clientWidth);
+    },
+    { passive: false },
+  );
 }
 
 /** Accuracies from a little below the lowest to a little above the highest, never beyond 0 and 1. */

@@ -346,6 +346,7 @@ export class Comparison {
         status: panel.run.status,
         epochs_received: panel.run.history.length,
         epoch: panel.shown?.report.epoch ?? 0,
+        drawn_epoch: panel.drawnEpoch,
         split: panel.shown?.split ?? null,
         zoomed: panel.scatter.view !== null,
         view: panel.scatter.view,

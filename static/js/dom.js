@@ -26,3 +26,11 @@ export function say(element, text) {
 export function press(button, pressed) {
   button.setAttribute("aria-pressed", String(pressed));
 }
+
+/** Gives the reader a file. */
+export function download(content, name, type) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  h("a", { href: url, download: name }).click();
+  // The download has begun by then.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -65,12 +65,20 @@ export class Lru {
   }
 }
 
-/** Fetches and keeps the embeddings of every run on the page (24 MB of them) and the labels of its data sets. */
+/**
+ * Fetches and keeps the embeddings of every run on the page (24 MB of them) and the labels of its data sets. `read(address)`
+ * gives the bytes of one of the server's binary answers: a page without a server brings its own.
+ */
 export class EmbeddingStore {
   #kept = new Lru(24e6);
   #under_way = new Map();
   #labels = new Map();
   #labelsHere = new Map();
+  #read;
+
+  constructor(read = fetchBuffer) {
+    this.#read = read;
+  }
 
   /** The embedding if it is here already, else undefined. */
   peek(run, epoch, split) {
@@ -83,7 +91,7 @@ export class EmbeddingStore {
     const kept = this.#kept.get(key);
     if (kept) return Promise.resolve(kept);
     if (!this.#under_way.has(key)) {
-      const work = fetchBuffer(`/runs/${run}/embeddings/${epoch}?split=${split}`)
+      const work = this.#read(`/runs/${run}/embeddings/${epoch}?split=${split}`)
         .then((buffer) => {
           const embedding = parseEmbedding(buffer);
           this.#kept.set(key, embedding, 8 * embedding.n);
@@ -104,7 +112,7 @@ export class EmbeddingStore {
   labels(set, split) {
     const key = `${set}/${split}`;
     if (!this.#labels.has(key)) {
-      const work = fetchBuffer(`/data/${set}/labels/${split}`).then((buffer) => new Uint8Array(buffer));
+      const work = this.#read(`/data/${set}/labels/${split}`).then((buffer) => new Uint8Array(buffer));
       work.then(
         (labels) => this.#labelsHere.set(key, labels),
         () => this.#labels.delete(key),

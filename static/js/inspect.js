@@ -4,12 +4,14 @@
 //   connection: "connecting" | "live" | "lost" | "ended",
 //   received: {event type: count},         // since the page was opened
 //   embeddings_kept: number,
+//   latency: null or {n, p50, p99},         // from the trainer's epoch end to pixels, in milliseconds
 //   comparison: null or {
 //     epoch, at: the clock's moment, follow, playing, previewing, marked, selected: how many, selection: [indices],
 //     rule: the selection's word in the address,
 //     options: {visible: [bool×10], centers, means, regions, split, scale, tool, zoomed},
-//     panels: [{run, status, epochs_received, epoch, split, zoomed, view, renderer: "cpu" | "webgl", drawn, points, ms,
-//               outside, highlights, place_of(index) → [left, top] in CSS pixels of the plot}]
+//     panels: [{run, status, epochs_received, epoch, drawn_epoch (of the points in the last frame), split, zoomed, view,
+//               renderer: "cpu" | "webgl", drawn, points, ms, outside, highlights, place_of(index) → [left, top] in CSS
+//               pixels of the plot}]
 //   }
 // }
 

@@ -2,27 +2,20 @@
 
 import { Comparison } from "./comparison.js";
 import { EmbeddingStore } from "./embeddings.js";
+import { Latency } from "./latency.js";
 import { LiveRuns } from "./live.js";
 import { AddressBar } from "./history.js";
 import { decodeState } from "./address.js";
 import { expose } from "./inspect.js";
-import { say } from "./dom.js";
+import { keepThemeButton } from "./theme-button.js";
+import { role, say } from "./dom.js";
 
 const live = new LiveRuns();
 const store = new EmbeddingStore();
 let comparison = null;
+let latency = null;
 
-const themeButton = document.querySelector('[data-role="theme"]');
-themeButton.addEventListener("click", () => {
-  const { dataset } = document.documentElement;
-  const dark = dataset.theme ? dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  dataset.theme = dark ? "light" : "dark";
-  try {
-    localStorage.setItem("theme", dataset.theme);
-  } catch {
-    // Storage is off: the choice holds for this page.
-  }
-});
+keepThemeButton(document.querySelector('[data-role="theme"]'));
 
 // What only one kind of page needs is fetched only there.
 const runForm = document.querySelector("[data-run-form]");
@@ -45,6 +38,7 @@ expose(() => ({
   connection: live.status,
   received: { ...live.received },
   embeddings_kept: store.size,
+  latency: latency?.summary() ?? null,
   comparison: comparison?.inspect() ?? null,
 }));
 
@@ -77,6 +71,9 @@ function mount(root, metrics) {
   if (addressed) bar = new AddressBar(() => comparison.state, (state) => comparison.restore(state));
   const matrices = root.querySelector('[data-role="matrices"]');
   matrices?.addEventListener("toggle", () => import("./confusion.js").then(({ keepMatrices }) => keepMatrices(matrices, comparison)), { once: true });
+  latency = new Latency(role(root, "latency"), live, comparison);
+  const save = document.querySelector('[data-role="save"]');
+  save?.addEventListener("toggle", () => import("./save.js").then(({ keepSaveMenu }) => keepSaveMenu(save, comparison)), { once: true });
   const page = document.querySelector("[data-run-page]");
   if (page) import("./run-page.js").then(({ keepRunPage }) => keepRunPage(page, comparison.runs[0], live, comparison, metrics));
 }

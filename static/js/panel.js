@@ -2,18 +2,25 @@
 // image under the pointer.
 
 import { Scatter } from "./scatter.js";
+import { keepDataTable } from "./data-table.js";
 import { h, role, say } from "./dom.js";
 import { coordinate, grouped, percent, roughly } from "./format.js";
 import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft } from "./fold.js";
 import { predict } from "./geometry.js";
+import { imageUrl } from "./images.js";
 
 export class Panel {
+  /** Called with the report of an epoch after the first frame that shows its points. */
+  onDrawn = null;
+  #undrawn = null; // the report whose points no frame has shown yet
+  drawnEpoch = 0; // of the points in the last frame
   shown = null; // {epoch, split, set, report, embedding, labels}
   refused = ""; // why its points are not shown beside the others
   #element;
   #card;
   #note;
   #outside;
+  #updateTable;
 
   /** `element`: the server's <article>; `on`: see Scatter, and changes(word) for "gained" and "lost". */
   constructor(element, run, palette, on) {
@@ -39,6 +46,7 @@ export class Panel {
       const word = event.target.closest("button")?.dataset.role;
       if (word) on.changes(word);
     });
+    this.#updateTable = keepDataTable(role(element, "as-table"), () => classFigures(this.run, this.shown));
   }
 
   /** Brings the header up to date; `cursor` is the epoch asked for. */
@@ -82,7 +90,7 @@ export class Panel {
       // The points stay in full sight: the reason stands in the header.
     } else if (ended) {
       title = ended;
-      detail = run.reason ?? "";
+      detail = `${run.reason ?? ""}${run.status === "FAILED" ? "" : ". “New run” starts another."}`;
     } else if (!this.shown) {
       if (run.status === "SCHEDULED") {
         title = "Waiting for its turn";
@@ -123,7 +131,9 @@ export class Panel {
       // Between two epochs the clock moves the points; otherwise they glide to where they belong.
       const glide = !next && shown.split === this.shown?.split;
       this.shown = shown;
+      this.#undrawn = shown.report;
       this.scatter.setData(pointsOf(shown), glide);
+      this.#updateTable();
       this.plot.setAttribute(
         "aria-label",
         `Embedding of ${grouped(shown.embedding.n)} ${shown.split} images of ${this.run.name} after epoch ${shown.epoch}. ` +
@@ -163,7 +173,7 @@ export class Panel {
     const label = labels[index];
     const guess = predict(report.geometry.weight, report.geometry.bias, place.x, place.y);
     const [image, text] = this.#card.children;
-    const source = `/data/${set}/images/${split}/${index}.png`;
+    const source = imageUrl(set, split, index);
     if (image.getAttribute("src") !== source) image.setAttribute("src", source);
     const right = guess === label;
     text.children[0].replaceChildren(
@@ -180,6 +190,12 @@ export class Panel {
   }
 
   #drawn({ outside }) {
+    if (this.#undrawn) {
+      const report = this.#undrawn;
+      this.#undrawn = null;
+      this.drawnEpoch = report.epoch;
+      this.onDrawn?.(report);
+    }
     const hidden = outside === 0;
     if (this.#outside.hidden !== hidden) this.#outside.hidden = hidden;
     if (!hidden) say(this.#outside, `${grouped(outside)} outside`);
@@ -191,4 +207,17 @@ function pointsOf({ embedding, labels, report }) {
   const n = Math.min(embedding.n, labels.length);
   const cut = (array) => (array.length === n ? array : array.subarray(0, n));
   return { x: cut(embedding.x), y: cut(embedding.y), labels: cut(labels), geometry: report.geometry };
+}
+
+/** The plot as a table, a row a class: where its test images lie and how many of them are recognised. Pure. */
+export function classFigures(run, shown) {
+  const head = ["Digit", "Test images", "Recognised", "Class mean (x, y)", "Learned center (x, y)"];
+  if (!shown) return { caption: `${run.name}: no points yet`, head, rows: [] };
+  const { epoch, confusion, geometry } = shown.report;
+  const place = ([x, y]) => `${coordinate(x)}, ${coordinate(y)}`;
+  const rows = confusion.map((row, k) => {
+    const count = row.reduce((a, b) => a + b, 0);
+    return [String(k), grouped(count), percent(row[k] / count, 1), place(geometry.means[k]), place(geometry.centers[k])];
+  });
+  return { caption: `${run.name}, epoch ${epoch}`, head, rows };
 }

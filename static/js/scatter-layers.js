@@ -5,7 +5,8 @@ import { linearTicks } from "./ticks.js";
 import { tickLabel } from "./format.js";
 import { rgba } from "./palette.js";
 
-const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
+/** The pages' own typeface, as a canvas wants it. */
+export const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 /** Grid, axes and, where asked for, the exact decision regions. Sizes in CSS pixels; the context is scaled already. */
 export function drawUnder(context, { view, width, height, palette, geometry, regions, visible }) {

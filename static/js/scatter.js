@@ -321,16 +321,7 @@ export class Scatter {
     const { width, height, ratio } = this.#size;
     const further = this.#advance();
     const view = this.#shown;
-    const scene = {
-      ...this.#style,
-      view,
-      width,
-      height,
-      palette: this.#palette,
-      geometry: this.#now?.geometry,
-      lasso: this.#outline,
-      mark: this.#markNow(),
-    };
+    const scene = { ...this.#scene(view, width, height, this.#now), lasso: this.#outline, mark: this.#markNow() };
     if (what === "all" || further || this.#moved) {
       const started = performance.now();
       drawUnder(this.#context("under"), scene);
@@ -342,16 +333,20 @@ export class Scatter {
     if (further) this.#schedule();
   }
 
-  #drawPoints(view, ratio) {
-    const { width, height } = this.#size;
-    this.stats.renderer = this.#renderer.kind;
-    const n = this.#now ? this.#now.x.length : 0;
+  /** What the layers under and over the points draw (see scatter-layers.js). */
+  #scene(view, width, height, now) {
+    return { ...this.#style, view, width, height, palette: this.#palette, geometry: now?.geometry };
+  }
+
+  /** What a renderer draws (see scatter-cpu.js). */
+  #frame(view, width, height, ratio, now) {
+    const n = now ? now.x.length : 0;
     const { k, ox, oy } = projection(view, width * ratio, height * ratio);
     const closeness = this.#box ? fit(this.#shared ?? this.box, width, height).units / view.units : 1;
-    const frame = {
-      x: this.#now?.x ?? [],
-      y: this.#now?.y ?? [],
-      moved: this.#moved,
+    return {
+      x: now?.x ?? [],
+      y: now?.y ?? [],
+      moved: true,
       labels: this.#data?.labels ?? [],
       order: drawOrder(n),
       visible: this.#style.visible,
@@ -362,7 +357,21 @@ export class Scatter {
       ox,
       oy,
     };
+  }
+
+  /** The plot at rest in another size, for a picture: {scene, frame} for the layers and for a renderer; null without points. */
+  still(width, height, ratio) {
+    if (!this.#data) return null;
+    const view = this.#view ?? fit(this.#shared ?? this.box, width, height);
+    return { scene: this.#scene(view, width, height, this.#data), frame: this.#frame(view, width, height, ratio, this.#data) };
+  }
+
+  #drawPoints(view, ratio) {
+    const { width, height } = this.#size;
+    const n = this.#now ? this.#now.x.length : 0;
+    const frame = { ...this.#frame(view, width, height, ratio, this.#now), moved: this.#moved };
     this.#moved = false;
+    this.stats.renderer = this.#renderer.kind;
     this.stats.drawn = this.#renderer.draw(frame);
     this.stats.points = n;
     this.stats.highlights = frame.selected !== null;

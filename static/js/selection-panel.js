@@ -2,7 +2,8 @@
 // done with it. Loaded when something is first selected.
 
 import { Strip } from "./strip.js";
-import { h, say } from "./dom.js";
+import { cell } from "./csv.js";
+import { download, h, say } from "./dom.js";
 import { compact, grouped, percent } from "./format.js";
 import { predictAll } from "./geometry.js";
 import { WORDS, describeRule } from "./rule-words.js";
@@ -38,8 +39,7 @@ export function measureOn(indices, { embedding, labels, report }) {
 
 /** The picked images as CSV: index, label, then what each run ([{name, shown}…]) makes of them. Pure. */
 export function toCsv(indices, labels, runs) {
-  const field = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const head = runs.flatMap(({ name, shown }) => ["prediction", "x", "y"].map((what) => field(`${name} epoch ${shown.epoch} ${what}`)));
+  const head = runs.flatMap(({ name, shown }) => ["prediction", "x", "y"].map((what) => cell(`${name} epoch ${shown.epoch} ${what}`)));
   const guesses = runs.map(({ shown }) => predictAll(shown.report.geometry, shown.embedding));
   const lines = indices.map((i) => [i, labels[i], ...runs.flatMap(({ shown }, r) => [guesses[r][i], shown.embedding.x[i], shown.embedding.y[i]].map((v) => v ?? ""))].join());
   return [["index", "label", ...head].join(), ...lines].join("\n") + "\n";
@@ -202,9 +202,7 @@ export class SelectionPanel {
   #download() {
     const runs = this.#panels.map(({ run, shown }) => ({ name: run.name, shown }));
     const { labels, split } = this.#panels[0].shown;
-    const url = URL.createObjectURL(new Blob([toCsv(this.#indices, labels, runs)], { type: "text/csv" }));
-    h("a", { href: url, download: `${this.#indices.length}-${split}-images.csv` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    download(toCsv(this.#indices, labels, runs), `${this.#indices.length}-${split}-images.csv`, "text/csv");
   }
 }
 

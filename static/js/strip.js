@@ -3,13 +3,14 @@
 
 import { h } from "./dom.js";
 import { predictAll } from "./geometry.js";
+import { sheetUrl } from "./images.js";
 import { disagreeOn } from "./rules.js";
 
 const CELL = 42; // CSS pixels from one image to the next
 const SIDE = 36; // of an image
 const ROW = 58;
 const SHEET = 128; // images that come together
-const SHEET_COLUMNS = 16; // as the server lays them out
+export const SHEET_COLUMNS = 16; // as the server lays them out
 const BEYOND = 4; // columns kept ready on both sides
 
 /** Which columns of `count` a strip needs that is scrolled to `left` and `width` wide: [from, to). Pure. */
@@ -95,7 +96,7 @@ export class Strip {
     const at = place - sheet * SHEET;
     const said = this.#panels.map(({ name, guesses }) => `${name}: ${guesses[index] ?? "not seen"}`).join(" · ");
     const image = h("i", { class: "image" });
-    image.style.backgroundImage = `url("/data/${set}/sheet/${split}?indices=${wanted.join()}")`;
+    image.style.backgroundImage = `url("${sheetUrl(set, split, wanted)}")`;
     image.style.backgroundSize = `${SHEET_COLUMNS * SIDE}px auto`;
     image.style.backgroundPosition = `${-(at % SHEET_COLUMNS) * SIDE}px ${-Math.floor(at / SHEET_COLUMNS) * SIDE}px`;
     const cell = h(

@@ -17,6 +17,13 @@ import { afterClick } from "../../static/js/controls.js";
 import { requestOf } from "../../static/js/run-form.js";
 import { shade } from "../../static/js/confusion.js";
 import { parseHex, rgba } from "../../static/js/palette.js";
+import { SvgContext, pointsAsSvg } from "../../static/js/svg-context.js";
+import { animatedWebp } from "../../static/js/webp.js";
+import { columnsOf } from "../../static/js/figure.js";
+import { fileName, framesOf } from "../../static/js/save.js";
+import { classFigures } from "../../static/js/panel.js";
+import { percentile } from "../../static/js/latency.js";
+import { toCsv } from "../../static/js/csv.js";
 
 const freshRun = () => ({ id: "a", seq: 1, status: "SCHEDULED", epoch: 0, epochs: 3, step: 0, steps: 0, history: [], progress: [], best_test_accuracy: null });
 const epochEvent = (seq, epoch, accuracy) => ({ seq, time_ms: 9, type: "epoch", epoch, metrics: { test_accuracy: accuracy, train_loss: 1, epoch_seconds: 2 } });
@@ -205,8 +212,73 @@ test("small ones", () => {
   assert.equal(rgba(parseHex(" #0a14ff"), 0.5), "rgba(10,20,255,0.5)");
 });
 
+test("a table is quoted where it must be, and a name is no formula", () => {
+  assert.equal(toCsv([["a,b", 'say "x"', "=1+1"], [1.5, NaN, null]]), '"a,b","say ""x""",\'=1+1\r\n1.5,,\r\n');
+});
+
+test("a drawing as SVG says what a canvas would show", () => {
+  const context = new SvgContext();
+  context.fillStyle = "rgba(1,2,3,0.5)";
+  context.translate(10, 0);
+  context.beginPath();
+  context.moveTo(0, 0);
+  context.lineTo(1.005, 2);
+  context.closePath();
+  context.fill();
+  context.font = "700 11px 'A', sans-serif";
+  context.textAlign = "center";
+  context.fillText("<&>", 1, 2);
+  assert.equal(
+    context.text,
+    '<path d="M10 0L11.01 2z" fill="rgb(1,2,3)" fill-opacity="0.5"/>\n' +
+      `<text x="11" y="2" font-family="'A', sans-serif" font-size="11" font-weight="700" text-anchor="middle" dominant-baseline="auto" fill="rgb(1,2,3)" fill-opacity="0.5">&lt;&amp;&gt;</text>`,
+  );
+  const frame = { x: [1, 2, NaN], y: [0, 1, 0], labels: [0, 1, 0], order: [2, 1, 0], visible: [true, false], selected: null, colours: [[9, 8, 7], [0, 0, 0]], radius: 1.5, alpha: 0.7, k: 10, ox: 0, oy: 50 };
+  assert.equal(pointsAsSvg(frame), '<path d="M10 50h0" fill="none" stroke="rgb(9,8,7)" stroke-opacity="0.7" stroke-width="3" stroke-linecap="round"/>');
+});
+
+test("still pictures become one animation, frame by frame", () => {
+  const still = (...content) => {
+    const length = content.length;
+    const file = [..."RIFF"].map((c) => c.charCodeAt(0)).concat([4 + 8 + length, 0, 0, 0], [..."WEBPVP8 "].map((c) => c.charCodeAt(0)), [length, 0, 0, 0], content);
+    return Uint8Array.from(length % 2 ? [...file, 0] : file);
+  };
+  const out = animatedWebp([{ file: still(1, 2, 3), ms: 500 }, { file: still(4, 5), ms: 2000 }], 300, 2);
+  const view = new DataView(out.buffer);
+  const name = (at) => String.fromCharCode(...out.subarray(at, at + 4));
+  assert.deepEqual([name(0), view.getUint32(4, true), name(8), name(12)], ["RIFF", out.length - 8, "WEBP", "VP8X"]);
+  assert.deepEqual([...out.subarray(20, 30)], [2, 0, 0, 0, 43, 1, 0, 1, 0, 0]);
+  const first = 12 + 18 + 14;
+  assert.deepEqual([name(first), view.getUint32(first + 4, true), view.getUint16(first + 20, true), name(first + 24)], ["ANMF", 16 + 12, 500, "VP8 "]);
+  assert.equal(name(first + 8 + 28), "ANMF");
+  assert.throws(() => animatedWebp([{ file: new Uint8Array(40), ms: 1 }], 1, 1), /no WebP/);
+});
+
+test("files to take away are named plainly, and an animation has a bounded number of frames", () => {
+  assert.equal(fileName(["V1.0", "V 1/../1", "epoch", 3], "png"), "centerscope-v1.0-v-1-..-1-epoch-3.png");
+  assert.deepEqual(framesOf(5), [1, 2, 3, 4, 5]);
+  assert.deepEqual(framesOf(10, 4), [2, 5, 7, 10]);
+  assert.deepEqual([1, 2, 3, 4, 6].map(columnsOf), [1, 2, 3, 2, 3]);
+});
+
+test("percentiles are values that occurred", () => {
+  assert.deepEqual([percentile([], 0.5), percentile([7], 0.99), percentile([3, 1, 2, 4], 0.5), percentile([3, 1, 2, 4], 0.99)], [NaN, 7, 2, 4]);
+});
+
+test("a plot as a table says where each class lies and how it is recognised", () => {
+  const pairs = Array.from({ length: 10 }, (_, k) => [k, -k]);
+  const confusion = pairs.map((_, k) => pairs.map((_, j) => (j === k ? 3 : j === 0 ? 1 : 0)));
+  const { caption, rows } = classFigures({ name: "a" }, { report: { epoch: 2, confusion, geometry: { means: pairs, centers: pairs } } });
+  assert.equal(caption, "a, epoch 2");
+  assert.deepEqual(rows[2], ["2", "4", "75.0\u202f%", "2.00, −2.00", "2.00, −2.00"]);
+  assert.deepEqual(classFigures({ name: "a" }, null).rows, []);
+});
+
 /** What only one page needs, or only once a reader asks for it. */
-const LOADED_LATER = ["confusion.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "selection-panel.js", "strip.js"];
+const LOADED_LATER = [
+  ...["confusion.js", "csv.js", "figure.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js"],
+  ...["selection-panel.js", "strip.js", "svg-context.js", "webp.js"],
+];
 
 test("every module that all pages need is preloaded: none waits for the one that imports it", () => {
   const base = readFileSync(new URL("../../templates/base.html", import.meta.url), "utf8");

@@ -1,6 +1,8 @@
 //! The pages as a reader meets them: a real browser, real clicks, and the pixels that come of it.
 
+mod care;
 mod driver;
+mod takeaway;
 
 use crate::support::{Site, endless, finished, tiny};
 use centerscope::config::Config;

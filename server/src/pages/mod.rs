@@ -29,6 +29,24 @@ pub struct ComparePage {
     pub version: &'static str,
 }
 
+/// The page of several runs as a file of its own.
+#[derive(Template)]
+#[template(path = "replay.html")]
+pub struct ReplayPage {
+    /// The runs.
+    pub view: CompareView,
+    /// When it was made, for `<time datetime>`.
+    pub made_iso: String,
+    /// The same for people.
+    pub made: String,
+    /// States, metrics and the places of the files within `data`: JSON that may stand in a script.
+    pub index: String,
+    /// The files: gzip in base64.
+    pub data: String,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
 /// The page of one run.
 #[derive(Template)]
 #[template(path = "run.html")]

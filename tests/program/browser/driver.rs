@@ -27,6 +27,8 @@ pub(super) enum Screen {
     Moving,
     /// 390 × 844, touch.
     Phone,
+    /// As `Still`, with WebGL that the CPU imitates.
+    SoftwareGpu,
 }
 
 /// A browser with one tab.
@@ -64,6 +66,24 @@ impl Browser {
     pub(super) async fn assert_silent(self) {
         let log = self.client.issue_cmd(ConsoleLog).await.unwrap();
         assert_eq!(log, json!([]), "the pages wrote to the console");
+    }
+
+    /// The same where requests are meant to fail: the browser itself writes of those.
+    pub(super) async fn assert_silent_but_for_the_network(self) {
+        let log = self.client.issue_cmd(ConsoleLog).await.unwrap();
+        let own = log.as_array().unwrap().iter().filter(|line| line["source"] != "network").collect::<Vec<_>>();
+        assert!(own.is_empty(), "the pages wrote to the console: {own:?}");
+    }
+
+    /// What the body of an async JavaScript function returns.
+    pub(super) async fn later(&self, body: &str) -> Value {
+        let script = format!(
+            "const tell = arguments[arguments.length - 1]; \
+             (async () => {{ {body} }})().then((value) => tell({{ value }}), (error) => tell({{ error: String(error) }}));"
+        );
+        let told = self.client.execute_async(&script, vec![]).await.unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert!(told["error"].is_null(), "{body}: {}", told["error"]);
+        told["value"].clone()
     }
 
     /// The value of a JavaScript expression.
@@ -150,6 +170,16 @@ impl Browser {
         elements[n].select_by_value(value).await.unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
+    /// Presses the left button at the first place, moves along the others, and lets go.
+    pub(super) async fn draw(&self, path: &[(f64, f64)]) {
+        let to =
+            |&(x, y): &(f64, f64)| PointerAction::MoveTo { duration: Some(Duration::ZERO), x: x.round(), y: y.round() };
+        let start = MouseActions::new("mouse".into()).then(to(&path[0]));
+        let pressed = start.then(PointerAction::Down { button: MOUSE_BUTTON_LEFT });
+        let drawn = path[1..].iter().fold(pressed, |actions, place| actions.then(to(place)));
+        self.client.perform_actions(drawn.then(PointerAction::Up { button: MOUSE_BUTTON_LEFT })).await.unwrap();
+    }
+
     /// What the `n`th element of a selector looks like.
     pub(super) async fn picture(&self, selector: &str, n: usize) -> Picture {
         let elements = self.client.find_all(Locator::Css(selector)).await.unwrap();
@@ -167,14 +197,20 @@ fn capabilities(chromium: &Path, profile: &Path, screen: Screen) -> Value {
     let mut options = json!({
         "binary": chromium,
         "args": [
-            "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1440,900",
+            "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,900",
             "--force-device-scale-factor=1", "--no-first-run", format!("--user-data-dir={}", profile.display()),
         ],
     });
+    let mut more =
+        |words: &[&str]| options["args"].as_array_mut().unwrap().extend(words.iter().map(|word| json!(word)));
     match screen {
-        Screen::Still => options["args"].as_array_mut().unwrap().push(json!("--force-prefers-reduced-motion")),
-        Screen::Moving => {}
+        Screen::Still => more(&["--disable-gpu", "--force-prefers-reduced-motion"]),
+        Screen::Moving => more(&["--disable-gpu"]),
+        Screen::SoftwareGpu => {
+            more(&["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--force-prefers-reduced-motion"])
+        }
         Screen::Phone => {
+            more(&["--disable-gpu"]);
             let metrics = json!({"width": 390, "height": 844, "pixelRatio": 2, "touch": true});
             options["mobileEmulation"] = json!({"deviceMetrics": metrics});
         }
@@ -268,6 +304,14 @@ impl Picture {
     /// The hue of each coloured pixel; it stays what it is where a point is mixed with a white background.
     pub(super) fn hues(&self) -> impl Iterator<Item = f64> {
         self.colours().map(hue)
+    }
+
+    /// The share of the pixels in which another picture of the same size differs by more than `tolerance` in any colour.
+    pub(super) fn differing(&self, other: &Picture, tolerance: u8) -> f64 {
+        assert_eq!((self.width, self.rgba.len()), (other.width, other.rgba.len()), "pictures of one size");
+        let pairs = self.rgba.chunks_exact(4).zip(other.rgba.chunks_exact(4));
+        let far = |(a, b): (&[u8], &[u8])| a.iter().zip(b).any(|(a, b)| a.abs_diff(*b) > tolerance);
+        pairs.map(far).filter(|&differs| differs).count() as f64 / (self.rgba.len() / 4) as f64
     }
 
     /// The square of `2 * reach + 1` pixels around a place; what lies outside is left out.

@@ -1,0 +1,390 @@
+// How fast the pages are in headless Chromium without a GPU. Needs Node 20, Chromium and ChromeDriver, and no package:
+//
+//   cargo build --release
+//   CENTERSCOPE_DATA=path/to/mnist node benches/page.mjs [--live] [target/release/centerscope]
+//
+// Prints a table for docs/benchmarks.md. The runs looked at are synthetic: the log of a real tiny run, with made-up points of
+// the right number for every epoch; their names say so. `--live` trains three small real runs instead and
+// prints how long the way is from the trainer's epoch end to pixels.
+
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+
+const LIVE = process.argv.includes("--live");
+const PROGRAM = process.argv.slice(2).find((word) => !word.startsWith("--")) ?? "target/release/centerscope";
+const EPOCHS = 10;
+const MANY_EPOCHS = 100;
+const REPEATS = 15;
+/** Three variants, small, so that many epochs end while somebody watches. */
+const LIVE_RUNS = { epochs: 30, train_images: 1000, width: 0.0625, dataset: "mnist" };
+const STATE = "window.centerscope?.state()";
+
+// ---- processes -------------------------------------------------------------------------------------------------------
+
+/** Starts a program and waits for the line that tells where it listens. */
+async function start(command, args, pattern) {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] });
+  for await (const line of createInterface({ input: child.stdout })) {
+    const match = line.match(pattern);
+    if (match) return { address: match[1], end: () => ended(child) };
+  }
+  throw new Error(`${command} did not start`);
+}
+
+function ended(child) {
+  return new Promise((resolve) => {
+    child.on("exit", resolve);
+    child.kill("SIGTERM");
+  });
+}
+
+const serve = (folder) => start(PROGRAM, ["serve", "--port", "0", "--runs-dir", folder], /http:\/\/([^/ ]+)\//);
+
+class Browser {
+  static async open() {
+    const driver = await start("chromedriver", ["--port=0"], /started successfully on port (\d+)/);
+    const browser = new Browser();
+    browser.driver = driver;
+    browser.profile = mkdtempSync(join(tmpdir(), "centerscope-page-"));
+    const args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1440,900", "--force-device-scale-factor=1", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--force-prefers-reduced-motion", `--user-data-dir=${browser.profile}`];
+    const capabilities = { alwaysMatch: { "goog:chromeOptions": { args } } };
+    browser.url = `http://127.0.0.1:${driver.address}/session`;
+    const { sessionId } = await browser.#send("POST", "", { capabilities });
+    browser.url += `/${sessionId}`;
+    await browser.#send("POST", "/timeouts", { script: 600_000, pageLoad: 60_000 });
+    return browser;
+  }
+
+  async #send(method, path, body) {
+    const response = await fetch(this.url + path, { method, body: body && JSON.stringify(body) });
+    const { value } = await response.json();
+    if (!response.ok) throw new Error(value.message);
+    return value;
+  }
+
+  go(url) {
+    return this.#send("POST", "/url", { url });
+  }
+
+  /** What the body of an async function gives in the page. */
+  run(body, ...args) {
+    const script = `const done = arguments[arguments.length - 1]; (async (...args) => { ${body} })(...arguments).then((value) => done({ value }), (error) => done({ error: String(error.stack ?? error) }));`;
+    return this.#send("POST", "/execute/async", { script, args }).then(({ value, error }) => {
+      if (error) throw new Error(error);
+      return value;
+    });
+  }
+
+  /** Waits for an expression to be true, looking at each frame. */
+  until(expression) {
+    return this.run(`while (!(${expression})) await new Promise(requestAnimationFrame);`);
+  }
+
+  devtools(cmd, params = {}) {
+    return this.#send("POST", "/goog/cdp/execute", { cmd, params });
+  }
+
+  /** Presses at the first place, moves along the others, and lets go, with Shift held. */
+  async lasso(places) {
+    const move = ([x, y]) => ({ type: "pointerMove", duration: 0, x: Math.round(x), y: Math.round(y) });
+    const pause = { type: "pause", duration: 0 };
+    const steps = [move(places[0]), { type: "pointerDown", button: 0 }, ...places.slice(1).map(move), { type: "pointerUp", button: 0 }];
+    const keys = [{ type: "keyDown", value: "\uE008" }, ...steps.slice(1).map(() => pause), { type: "keyUp", value: "\uE008" }];
+    await this.#send("POST", "/actions", {
+      actions: [
+        { type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions: [...steps, pause] },
+        { type: "key", id: "keys", actions: keys },
+      ],
+    });
+  }
+
+  async close() {
+    await this.#send("DELETE", "");
+    await this.driver.end();
+    rmSync(this.profile, { recursive: true, force: true });
+  }
+}
+
+// ---- made-up runs ----------------------------------------------------------------------------------------------------
+
+/** A run folder of `epochs` epochs after the log of a real run; points are ten petals that come apart. */
+function fabricate(home, template, number, epochs, labels) {
+  const id = `01900000-0000-7000-8000-${String(number).padStart(12, "0")}`;
+  const folder = join(home, id);
+  mkdirSync(join(folder, "embeddings"), { recursive: true });
+  const lines = template.filter((line) => line.type !== "progress" && line.type !== "epoch");
+  const epoch = template.findLast((line) => line.type === "epoch");
+  const end = lines.pop();
+  lines[0].name = `synthetic points ${number}`;
+  lines[0].spec.epochs = epochs;
+  for (let e = 1; e <= epochs; e++) {
+    const spread = 1 - 0.8 * (e / epochs);
+    const centers = Array.from({ length: 10 }, (_, k) => [Math.cos((k * Math.PI) / 5 + number) * 8 * (e / epochs), Math.sin((k * Math.PI) / 5 + number) * 8 * (e / epochs)]);
+    const metrics = { ...epoch.metrics, test_accuracy: 1 - 0.5 * spread, train_loss: spread, epoch_seconds: 1 };
+    lines.push({ ...epoch, epoch: e, metrics, geometry: { ...epoch.geometry, centers, means: centers } });
+    for (const [split, bytes] of Object.entries(labels)) writeFileSync(join(folder, "embeddings", `${split}-${String(e).padStart(4, "0")}.npy`), npy(bytes, centers, spread * 3, e * 7 + number));
+  }
+  lines.push(end);
+  writeFileSync(join(folder, "events.jsonl"), lines.map((line, i) => `${JSON.stringify({ ...line, seq: i + 1 })}\n`).join(""));
+  writeFileSync(join(folder, "spec.json"), JSON.stringify(lines[0].spec));
+  return id;
+}
+
+function npy(labels, centers, spread, seed) {
+  const n = labels.length;
+  const header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${n}, 2), }`;
+  const head = Buffer.from(`\x93NUMPY\x01\x00\0\0${header.padEnd(118 - 1)}\n`, "latin1");
+  head.writeUInt16LE(118, 8);
+  const points = new Float32Array(2 * n);
+  let state = seed + 1;
+  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+  for (let i = 0; i < n; i++) {
+    const [x, y] = centers[labels[i]];
+    points[2 * i] = x + (random() + random() + random() - 1.5) * spread;
+    points[2 * i + 1] = y + (random() + random() + random() - 1.5) * spread;
+  }
+  return Buffer.concat([head, Buffer.from(points.buffer)]);
+}
+
+// ---- what is measured ------------------------------------------------------------------------------------------------
+
+const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.max(0, Math.ceil(share * values.length) - 1)];
+const table = [];
+const tell = (what, value, target) => {
+  table.push(`| ${what} | ${value} | ${target} |`);
+  console.error(`${what}: ${value}`);
+};
+const spread = (values) => `${quantile(values, 0.5).toFixed(0)} ms (worst of ${values.length}: ${Math.max(...values).toFixed(0)} ms)`;
+
+/** Shared by the scripts in the page: `shown(epoch)`, `frame()`, `key(name)`. */
+const TOOLS = `
+  const frame = () => new Promise(requestAnimationFrame);
+  const panels = () => window.centerscope.state().comparison.panels;
+  const shown = (epoch) => panels().every((panel) => panel.drawn_epoch === epoch);
+  const key = (name) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+`;
+
+/** From navigation to the first frame with a plot in it, and to all plots. */
+async function firstPlot(browser, url) {
+  const source = `(() => {
+    const look = () => {
+      const panels = ${STATE}?.comparison?.panels ?? [];
+      if (panels.some((panel) => panel.points > 0)) window.firstPlot ??= performance.now();
+      if (panels.length && panels.every((panel) => panel.points > 0)) window.allPlots ??= performance.now();
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  })()`;
+  const { identifier } = await browser.devtools("Page.addScriptToEvaluateOnNewDocument", { source });
+  const first = [];
+  const all = [];
+  for (let i = 0; i < REPEATS; i++) {
+    await browser.go("about:blank");
+    if (i === 0) await browser.devtools("Network.clearBrowserCache");
+    await browser.go(url);
+    await browser.until("window.allPlots");
+    const [a, b] = await browser.run("return [window.firstPlot, window.allPlots];");
+    first.push(a);
+    all.push(b);
+  }
+  await browser.devtools("Page.removeScriptToEvaluateOnNewDocument", { identifier });
+  return { first, all };
+}
+
+/** From a key press to the frame in which all plots show another epoch. */
+function replacing(browser) {
+  return browser.run(`${TOOLS}
+    const times = [];
+    key("Home");
+    while (!shown(1)) await frame();
+    for (let epoch = 2; epoch <= ${EPOCHS}; epoch++) {
+      await new Promise((resolve) => setTimeout(resolve, 120)); // until what follows the last frame is over
+      const begin = performance.now();
+      key("ArrowRight");
+      while (!shown(epoch)) await frame();
+      times.push(performance.now() - begin);
+    }
+    return times;`);
+}
+
+/** Frames a second while every frame asks for another epoch, and how many of them showed one. */
+function scrubbing(browser) {
+  return browser.run(`${TOOLS}
+    let changes = 0;
+    let last = 0;
+    let frames = 0;
+    let way = "ArrowLeft";
+    const begin = performance.now();
+    while (performance.now() - begin < 4000) {
+      const { epoch } = window.centerscope.state().comparison;
+      if (epoch <= 1) way = "ArrowRight";
+      if (epoch >= ${EPOCHS}) way = "ArrowLeft";
+      key(way);
+      await frame();
+      frames++;
+      const now = panels()[0].drawn_epoch;
+      if (now !== last) changes++;
+      last = now;
+    }
+    const seconds = (performance.now() - begin) / 1000;
+    return { frames: frames / seconds, changes: changes / seconds, draw: panels().map((panel) => panel.ms) };`);
+}
+
+/**
+ * From letting go of a lasso to the third frame after the selection is known: in the first the page is told, in the second the
+ * plots are drawn, and the third begins when they are.
+ */
+async function lasso(browser) {
+  const times = [];
+  for (let i = 0; i < REPEATS; i++) {
+    const box = await browser.run(`${TOOLS}
+      document.querySelectorAll("[data-role=plot]")[0].scrollIntoView({ block: "center" });
+      const before = ${STATE}.comparison.selected;
+      addEventListener("pointerup", async () => {
+        const begin = performance.now();
+        while (${STATE}.comparison.selected === before) await frame();
+        for (let n = 0; n < 3; n++) await frame();
+        window.lassoed = performance.now() - begin;
+      }, { once: true, capture: true });
+      window.lassoed = 0;
+      const { x, y, width, height } = document.querySelectorAll("[data-role=plot]")[0].getBoundingClientRect();
+      return { x, y, width, height };`);
+    const reach = i % 2 ? 0.25 : 0.4; // never twice the same
+    const corner = (angle) => [box.x + box.width * (0.5 + reach * Math.cos(angle)), box.y + box.height * (0.5 + reach * Math.sin(angle))];
+    await browser.lasso(Array.from({ length: 24 }, (_, n) => corner((n * Math.PI) / 12)));
+    await browser.until("window.lassoed");
+    times.push(await browser.run("return window.lassoed;"));
+  }
+  return times;
+}
+
+/** Milliseconds a frame takes while the loss chart of a run with a million points is moved sideways. */
+function millionPoints(browser) {
+  return browser.run(`
+    const { Charts } = await import("/static/js/charts.js");
+    const { readPalette } = await import("/static/js/palette.js");
+    const root = document.createElement("div");
+    root.innerHTML = '<figure data-chart="loss"><span class="chart-readout"></span><div class="chart"></div></figure>';
+    root.className = "charts";
+    document.querySelector("main").prepend(root);
+    root.scrollIntoView();
+    const progress = Array.from({ length: 1_000_000 }, (_, i) => ({ epoch: 1 + Math.floor(i / 10_000), step: 1 + (i % 10_000), steps: 10_000, loss: { total: 0.1 + Math.abs(Math.sin(i * 0.37) * Math.exp(-i / 3e5)) } }));
+    const run = { id: "a", seq: 1, name: "a million", epochs: 100, progress, history: [] };
+    const charts = new Charts(root);
+    charts.update([run], readPalette(), 1);
+    const [chart] = charts.all;
+    chart.zoom(10, 90);
+    const times = [];
+    for (let i = 0; i < 60; i++) {
+      const begin = performance.now();
+      chart.pan(i % 20 < 10 ? 0.02 : -0.02);
+      await new Promise(requestAnimationFrame);
+      times.push(performance.now() - begin);
+    }
+    root.remove();
+    return times.slice(5);`);
+}
+
+async function memory(browser) {
+  await browser.devtools("HeapProfiler.collectGarbage");
+  const { usedSize, backingStorageSize = 0 } = await browser.devtools("Runtime.getHeapUsage");
+  return (usedSize + backingStorageSize) / 1e6;
+}
+
+/** Heap and arrays in MB after the first tenth of a long comparison, and after all of it. */
+async function memoryOverEpochs(browser, url) {
+  await browser.go(url);
+  await browser.until(`${STATE}?.comparison?.panels.every((panel) => panel.points > 0)`);
+  const walk = (from, to) =>
+    browser.run(`${TOOLS} for (let epoch = ${from}; epoch <= ${to}; epoch++) { key(epoch === 1 ? "Home" : "ArrowRight"); while (!shown(epoch)) await frame(); }`);
+  const readings = [];
+  for (let from = 1; from <= MANY_EPOCHS; from += MANY_EPOCHS / 5) {
+    await walk(from, from + MANY_EPOCHS / 5 - 1);
+    readings.push(await memory(browser));
+  }
+  return readings;
+}
+
+/** kB of JavaScript that the page loads, each file gzipped. */
+async function scripts(browser, site) {
+  const urls = await browser.run(`return performance.getEntriesByType("resource").map((entry) => entry.name).filter((name) => name.endsWith(".js"));`);
+  const sizes = await Promise.all([...new Set(urls)].map(async (url) => gzipSync(Buffer.from(await (await fetch(url.replace(/\/\/[^/]+/, `//${site}`))).arrayBuffer()), { level: 9 }).length));
+  return { files: sizes.length, kB: sizes.reduce((a, b) => a + b, 0) / 1000 };
+}
+
+async function post(site, body) {
+  const response = await fetch(`http://${site}/runs`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(await response.text());
+  return response.json();
+}
+
+/** Resolves when the runs have ended: their stream closes then. */
+const over = async (site, ids) => (await fetch(`http://${site}/events?runs=${ids.join(",")}`)).text();
+
+// ---- the two programs ------------------------------------------------------------------------------------------------
+
+async function synthetic(home) {
+  let server = await serve(home);
+  const { runs } = await post(server.address, { variant: "v1.0", dataset: "mnist", epochs: 1, train_images: 64, width: 0.03125 });
+  await over(server.address, [runs[0].id]);
+  const labels = {};
+  for (const split of ["test", "train"]) labels[split] = new Uint8Array(await (await fetch(`http://${server.address}/data/mnist/labels/${split}`)).arrayBuffer());
+  await server.end();
+  const log = readFileSync(join(home, runs[0].id, "events.jsonl"), "utf8").trim().split("\n");
+  const template = () => log.map((line) => JSON.parse(line));
+  rmSync(join(home, runs[0].id), { recursive: true });
+  const few = [1, 2, 3].map((n) => fabricate(home, template(), n, EPOCHS, labels));
+  const many = [4, 5, 6].map((n) => fabricate(home, template(), n, MANY_EPOCHS, { test: labels.test }));
+
+  server = await serve(home);
+  const browser = await Browser.open();
+  const url = `http://${server.address}/compare?runs=${few.join(",")}`;
+  const { first, all } = await firstPlot(browser, url);
+  tell("First plot after navigation, 3 × 10 000 points, nothing cached", `${first[0].toFixed(0)} ms`, "");
+  tell("First plot after navigation, 3 × 10 000 points", spread(first.slice(1)), "300 ms");
+  tell("All three plots", spread(all.slice(1)), "");
+  const { files, kB } = await scripts(browser, server.address);
+  tell(`JavaScript of the page, gzipped, uPlot included (${files} files)`, `${kB.toFixed(1)} kB`, "60 kB");
+  tell("Another epoch in all three plots, forward for the first time", spread(await replacing(browser)), "50 ms");
+  tell("Another epoch in all three plots, again", spread(await replacing(browser)), "50 ms");
+  const small = await scrubbing(browser);
+  tell("Scrubbing, 3 × 10 000 points", `${small.frames.toFixed(0)} frames/s, ${small.changes.toFixed(0)} epochs/s`, "30");
+  tell("Lasso to highlight in all plots, 3 × 10 000 points", spread(await lasso(browser)), "50 ms");
+  await browser.go(`${url}&split=train`);
+  await browser.until(`${STATE}?.comparison?.panels.every((panel) => panel.points === ${labels.train.length})`);
+  await replacing(browser);
+  const large = await scrubbing(browser);
+  tell(`Scrubbing, 3 × ${labels.train.length} points`, `${large.frames.toFixed(0)} frames/s, ${large.changes.toFixed(0)} epochs/s`, "10");
+  const pan = await millionPoints(browser);
+  tell("A line of 1 000 000 points moved sideways, each frame", spread(pan), "50 ms");
+  const readings = await memoryOverEpochs(browser, `http://${server.address}/compare?runs=${many.join(",")}`);
+  tell(`Memory while ${MANY_EPOCHS} epochs are walked through, at each fifth`, `${readings.map((mb) => mb.toFixed(0)).join(", ")} MB`, "flat");
+  await browser.close();
+  await server.end();
+}
+
+async function live(home) {
+  const server = await serve(home);
+  const { runs, url } = await post(server.address, LIVE_RUNS);
+  const browser = await Browser.open();
+  await browser.go(`http://${server.address}${url}`);
+  const ids = runs.map((run) => run.id);
+  await over(server.address, ids);
+  await browser.until(`${STATE}?.connection === "ended"`);
+  const { latency } = await browser.run(`return ${STATE};`);
+  tell(`Trainer's epoch end to pixels, ${ids.length} runs training`, `p50 ${latency.p50} ms, p99 ${latency.p99} ms (${latency.n} plots)`, "p50 100 ms, p99 300 ms");
+  await browser.close();
+  await server.end();
+}
+
+const home = mkdtempSync(join(tmpdir(), "centerscope-bench-"));
+try {
+  await (LIVE ? live : synthetic)(home);
+  console.log(["| what | measured | target |", "|---|---|---|", ...table].join("\n"));
+} finally {
+  rmSync(home, { recursive: true, force: true });
+}

@@ -1,0 +1,111 @@
+//! What can be taken away from a comparison: pictures, tables, and the whole of it in one file.
+
+use super::driver::{Browser, Screen};
+use super::{ALL_SHOWN, PLOT, STATE, at_epoch, away, open_comparison, place_of, plots};
+use crate::support::finished;
+use fantoccini::key::Key;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_replay_scrubs_and_brushes_without_a_server() {
+    let Some(browser) = Browser::start(Screen::Still).await else { return };
+    open_comparison(&browser).await;
+    let live = plots(&browser).await;
+
+    let file = finished().site.get(&format!("/compare/replay?runs={}", finished().ids.join(",")));
+    assert_eq!(file.status, 200, "{}", file.text());
+    assert!(file.header("content-disposition").starts_with("attachment; filename=\"centerscope-"));
+    assert!(file.body.len() < 10_000_000);
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("replay.html");
+    std::fs::write(&path, &file.body).unwrap();
+
+    browser.client.goto(&format!("file://{}", path.display())).await.unwrap();
+    browser.until(ALL_SHOWN).await;
+    away(&browser).await;
+    assert_eq!(plots(&browser).await, live, "the plots look the same as on the live page");
+    browser.press(&Key::Left).await;
+    browser.until(&at_epoch(1)).await;
+    assert_ne!(plots(&browser).await, live);
+
+    let plot = place_of(&browser, PLOT, 0).await;
+    browser.click(".controls button[title^='Dragging selects']").await;
+    let (left, right) = (plot.x + 0.1 * plot.width, plot.x + 0.9 * plot.width);
+    browser
+        .draw(&[
+            (left, plot.y + 20.0),
+            (right, plot.y + 20.0),
+            (right, plot.y + plot.height - 20.0),
+            (left, plot.middle()),
+        ])
+        .await;
+    browser.until(&format!("{STATE}.comparison.selected > 0")).await;
+    browser
+        .until("[...document.querySelectorAll('[data-role=selection] img')].some((i) => i.naturalWidth === 28)")
+        .await;
+    let fetched = browser
+        .value(
+            "performance.getEntriesByType('resource').map((e) => e.name).filter((name) => !/^(data|blob):/.test(name))",
+        )
+        .await;
+    assert_eq!(fetched, json!([]), "a replay needs nothing but itself");
+    browser.assert_silent().await;
+}
+
+#[tokio::test]
+async fn pictures_and_tables_hold_what_the_page_shows() {
+    let Some(browser) = Browser::start(Screen::Still).await else { return };
+    open_comparison(&browser).await;
+    // Keeps what would be downloaded.
+    browser
+        .value(
+            "(() => { window.taken = []; const make = URL.createObjectURL; \
+             URL.createObjectURL = (blob) => (window.taken.push(blob), make.call(URL, blob)); \
+             HTMLAnchorElement.prototype.click = function () { window.named = this.download; }; })()",
+        )
+        .await;
+    browser.click("[data-role=save] summary").await;
+    let take = async |text: &str, ending: &str| {
+        let button =
+            format!("[...document.querySelectorAll('.save-body button')].find((b) => b.textContent === '{text}')");
+        browser.until(&format!("{button} !== undefined")).await;
+        browser.value(&format!("{button}.click()")).await;
+        browser.until("window.taken.length > 0").await;
+        browser.value("(() => { window.file = window.taken.pop(); })()").await;
+        let name = browser.value("window.named").await;
+        assert!(name.as_str().unwrap().ends_with(ending), "{name}");
+    };
+
+    take("PNG", ".png").await;
+    let picture =
+        browser.later("const { width, height } = await createImageBitmap(window.file); return [width, height];").await;
+    assert_eq!(picture, json!([2 * (2 * 24 + 3 * 440 + 2 * 18), 2 * (24 + 58 + 44 + 440 + 40 + 24)]), "twice the size");
+
+    take("SVG", ".svg").await;
+    let dots = browser
+        .later(
+            "const text = await window.file.text(); \
+             const svg = new DOMParser().parseFromString(text, 'image/svg+xml'); \
+             if (svg.querySelector('parsererror')) return svg.documentElement.textContent; \
+             return [text.split('h0').length - 1, [...svg.querySelectorAll('text')].some((t) => t.textContent.startsWith('epoch 2'))];",
+        )
+        .await;
+    assert_eq!(dots, json!([6000, true]), "every point, and which epoch it is");
+
+    take("Points (CSV)", "epoch-2.csv").await;
+    let lines = browser.later("return (await window.file.text()).trim().split('\\r\\n').length;").await;
+    assert_eq!(lines, 2001);
+
+    take("Animation (WebP)", ".webp").await;
+    let frames = browser
+        .later(
+            "const decoder = new ImageDecoder({ data: await window.file.arrayBuffer(), type: 'image/webp' }); \
+             await decoder.tracks.ready; const { image } = await decoder.decode({ frameIndex: 1 }); \
+             return [decoder.tracks.selectedTrack.frameCount, image.displayWidth];",
+        )
+        .await;
+    assert_eq!(frames, json!([2, 2 * 24 + 3 * 440 + 2 * 18]));
+    let follow = browser.value(&format!("{STATE}.comparison.follow")).await;
+    assert_eq!(follow, true, "the clock is where it was");
+    browser.assert_silent().await;
+}
