@@ -274,7 +274,7 @@ function millionPoints(browser) {
     root.scrollIntoView();
     const progress = Array.from({ length: 1_000_000 }, (_, i) => ({ epoch: 1 + Math.floor(i / 10_000), step: 1 + (i % 10_000), steps: 10_000, loss: { total: 0.1 + Math.abs(Math.sin(i * 0.37) * Math.exp(-i / 3e5)) } }));
     const run = { id: "a", seq: 1, name: "a million", epochs: 100, progress, history: [] };
-    const charts = new Charts(root);
+    const charts = new Charts(root, { preview() {}, seek() {} });
     charts.update([run], readPalette(), 1);
     const [chart] = charts.all;
     chart.zoom(10, 90);

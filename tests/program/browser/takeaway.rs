@@ -41,7 +41,7 @@ async fn a_replay_scrubs_and_brushes_without_a_server() {
         .await;
     browser.until(&format!("{STATE}.comparison.selected > 0")).await;
     browser
-        .until("[...document.querySelectorAll('[data-role=selection] img')].some((i) => i.naturalWidth === 28)")
+        .until("document.querySelector('.strip .image')?.style.backgroundImage.startsWith('url(\"data:image/png')")
         .await;
     let fetched = browser
         .value(
