@@ -211,7 +211,7 @@ function pointsOf({ embedding, labels, report }) {
 
 /** The plot as a table, a row a class: where its test images lie and how many of them are recognised. Pure. */
 export function classFigures(run, shown) {
-  const head = ["Digit", "Test images", "Recognised", "Class mean (x, y)", "Learned center (x, y)"];
+  const head = ["Digit", "Images", "Recognised", "Mean (x, y)", "Center (x, y)"];
   if (!shown) return { caption: `${run.name}: no points yet`, head, rows: [] };
   const { epoch, confusion, geometry } = shown.report;
   const place = ([x, y]) => `${coordinate(x)}, ${coordinate(y)}`;
