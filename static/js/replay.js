@@ -63,6 +63,8 @@ async function start() {
   const silent = { get: (id) => byId.get(id), subscribe() {} };
   const root = document.querySelector("[data-comparison]");
   const comparison = new Comparison(root, silent, new EmbeddingStore(read), { metrics, restored: null, onChange() {} });
+  // The file holds the test images alone.
+  comparison.controls.split.element.hidden = true;
   keepSaveMenu(document.querySelector('[data-role="save"]'), comparison);
   expose(() => ({ connection: "ended", comparison: comparison.inspect() }));
 }
