@@ -5,7 +5,7 @@
 //! (no data, no disk, a panic in the trainer) ends this run with a reason and nothing else.
 
 use crate::datasets::Datasets;
-use crate::runs::{RecordError, Run, now_ms};
+use crate::runs::{RecordError, Run};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -25,17 +25,16 @@ pub fn carry_out(run: &Run, spec: &RunSpec, datasets: &Datasets) {
 
 /// Records what `work` emits and then the event that it returns. `work` runs on a thread of its own.
 fn record_all(run: &Run, work: impl FnOnce(&mut dyn FnMut(Emission)) -> RunEvent + Send) {
-    // An event happens when the trainer tells of it, not when the disk has it.
-    let (sender, mut receiver) = mpsc::channel::<(u64, Emission)>(CHANNEL);
+    let (sender, mut receiver) = mpsc::channel::<Emission>(CHANNEL);
     // A send fails only when the recorder gave up; it has raised the stop flag then.
-    let work = move || work(&mut |emission| drop(sender.blocking_send((now_ms(), emission))));
+    let work = move || work(&mut |emission| drop(sender.blocking_send(emission)));
     let (end, refused) = thread::scope(|scope| {
         let trainer = thread::Builder::new()
             .name("trainer".into())
             .spawn_scoped(scope, || catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| broken(&*panic)));
         let mut refused = None;
-        while let Some((time_ms, emission)) = receiver.blocking_recv() {
-            if let Err(error) = run.record_at(time_ms, emission) {
+        while let Some(emission) = receiver.blocking_recv() {
+            if let Err(error) = run.record(emission) {
                 run.ask_to_stop("the run could not be recorded");
                 refused = Some(error);
                 break;

@@ -152,20 +152,13 @@ impl Run {
         }
     }
 
-    /// As [`Run::record_at`], for what happens now.
+    /// Stores the artifacts, appends the event to the log, folds it in, and rings. Blocks on the disk.
     ///
     /// # Errors
     /// The run is over, or the disk refuses; then nobody heard of the event.
-    pub fn record(&self, emission: Emission) -> Result<(), RecordError> {
-        self.record_at(now_ms(), emission)
-    }
-
-    /// Stores the artifacts of what happened at `time_ms`, appends the event to the log, folds it in, and rings. Blocks on
-    /// the disk.
-    ///
-    /// # Errors
-    /// The run is over, or the disk refuses; then nobody heard of the event.
-    pub fn record_at(&self, time_ms: u64, mut emission: Emission) -> Result<(), RecordError> {
+    pub fn record(&self, mut emission: Emission) -> Result<(), RecordError> {
+        // An event happened when the trainer told of it, not once its files are on the disk.
+        let time_ms = now_ms();
         let mut log = unpoison(self.log.lock());
         let open = log.as_mut().ok_or(RecordError::Over)?;
         for artifact in &emission.artifacts {
