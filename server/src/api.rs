@@ -5,12 +5,12 @@ use crate::error::{Error, wants_html};
 use crate::pages::CompareView;
 use crate::request::{self, Plan};
 use crate::runs::Run;
+use crate::series::{self, MOST_POINTS, Thinned, USUAL_POINTS};
 use crate::state::{Status, Summary};
 use crate::store::RunId;
 use crate::{run_files, views};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION, VARY};
 use axum::http::request::Parts;
@@ -63,17 +63,10 @@ struct StartedRun {
 }
 
 /// `POST /runs`
-pub(crate) async fn start(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Error> {
-    let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        _ => Error::BadRequest("the body could not be read to its end".into()),
-    })?;
+pub(crate) async fn start(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
     let html = wants_html(&headers);
     let plan = request::plan(parse(&headers, html, &body)?)?;
+    app.may_create()?;
     let started = start_all(app, plan).await?;
     Ok(match html {
         true => Redirect::to(&started.url).into_response(),
@@ -101,23 +94,26 @@ fn parse(headers: &HeaderMap, html: bool, body: &[u8]) -> Result<Map<String, Val
         return Ok(Map::new());
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/json" => {}
-        "application/x-www-form-urlencoded" if html => {
+    let (essence, parameters) = content_type.split_once(';').unwrap_or((content_type, ""));
+    // JSON is UTF-8 (RFC 8259, section 8.1): who announces something else means something else.
+    let charset = parameters
+        .split(';')
+        .filter_map(|p| p.trim().split_once('='))
+        .find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    let utf8 = charset.is_none_or(|(_, charset)| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"));
+    match essence.trim().to_ascii_lowercase().as_str() {
+        "application/json" if utf8 => {}
+        "application/x-www-form-urlencoded" if html && utf8 => {
             return Ok(request::from_text(form_urlencoded::parse(body).into_owned()));
         }
         _ => {
-            let detail =
-                format!("the body's Content-Type is `{content_type}`: send JSON with Content-Type: application/json");
+            let detail = format!(
+                "the body's Content-Type is `{content_type}`: send JSON in UTF-8 with Content-Type: application/json"
+            );
             return Err(Error::MediaType(detail));
         }
     }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(request)) => Ok(request),
-        Ok(_) => Err(Error::BadRequest("the body is JSON, but not an object like {\"variant\": \"v1.0\"}".into())),
-        Err(error) => Err(Error::BadRequest(format!("the body is not JSON: {error}"))),
-    }
+    request::from_json(body).map_err(|error| Error::BadRequest(format!("the body can't be read: {error}")))
 }
 
 #[derive(Serialize)]
@@ -164,6 +160,7 @@ pub(crate) async fn stop(
 #[derive(Deserialize)]
 pub(crate) struct Format {
     format: Option<String>,
+    points: Option<String>,
 }
 
 /// `GET /runs/{id}/metrics`
@@ -180,6 +177,13 @@ pub(crate) async fn metrics(
         Some(other) => return Err(Error::BadRequest(format!("format: got `{other}`, expected csv or json"))),
     };
     let history = run.state().await?.history;
+    if let Some(points) = query.points.as_deref().filter(|_| !csv) {
+        let rows = history.iter().map(|report| (report.epoch, &report.metrics)).collect::<Vec<_>>();
+        let Thinned { rows, series } = series::of_epochs(&rows, number_of_points(points)?);
+        return Ok(
+            ([(VARY, "Accept")], Json(json!({"metrics": METRICS, "rows": rows, "series": series}))).into_response()
+        );
+    }
     if csv {
         let kind = [(CONTENT_TYPE, "text/csv; charset=utf-8"), (VARY, "Accept")];
         return Ok((kind, run_files::metrics_csv(&history)).into_response());
@@ -191,6 +195,24 @@ pub(crate) async fn metrics(
     });
     let epochs = epochs.collect::<Vec<_>>();
     Ok(([(VARY, "Accept")], Json(json!({"metrics": METRICS, "epochs": epochs}))).into_response())
+}
+
+fn number_of_points(text: &str) -> Result<usize, Error> {
+    let number = text.parse().ok().filter(|points| (1..=MOST_POINTS).contains(points));
+    number.ok_or_else(|| {
+        Error::BadRequest(format!("points: got `{text}`, expected a whole number from 1 to {MOST_POINTS}"))
+    })
+}
+
+#[derive(Deserialize)]
+pub(crate) struct HowMany {
+    points: Option<String>,
+}
+
+/// `GET /runs/{id}/progress`
+pub(crate) async fn progress(Found(run): Found, Query(query): Query<HowMany>) -> Result<Json<Thinned>, Error> {
+    let points = query.points.as_deref().map_or(Ok(USUAL_POINTS), number_of_points)?;
+    Ok(Json(run.progress(points).await?))
 }
 
 /// `GET /metrics-table`

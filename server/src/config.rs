@@ -1,14 +1,14 @@
-//! The settings of `serve`, each a flag and an environment variable.
+//! The settings of `serve`, each a flag, an environment variable, and a line of a file (`cli/config.rs`).
 
-use clap::Args;
 use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use trainer::data::DataOptions;
 
 /// Where to listen, where runs and data are, and how many train at once.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
-    /// Address or name to listen on; anything but this machine opens the server to the network, which has no log-in
+    /// Address or name to listen on; anything but this machine opens the server to the network and demands a token
     #[arg(long, env = "CENTERSCOPE_HOST", default_value = "127.0.0.1")]
     pub host: String,
     /// Port to listen on; 0 takes a free one
@@ -20,9 +20,37 @@ pub struct Config {
     /// Runs that train at once; the others wait
     #[arg(long, env = "CENTERSCOPE_JOBS", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
+    /// Another host name to answer to, such as a proxy's; may be given again
+    #[arg(long, env = "CENTERSCOPE_ALLOW_HOST", value_delimiter = ',', value_name = "NAME")]
+    pub allow_host: Vec<String>,
+    /// Token that opens everything; made and printed where --host demands one and none is given
+    #[arg(long, env = "CENTERSCOPE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Token that lets others look but not change anything
+    #[arg(long, env = "CENTERSCOPE_READ_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub read_token: Option<String>,
+    /// Live streams at once; more are turned away
+    #[arg(long, env = "CENTERSCOPE_WATCHERS", default_value_t = 2000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub watchers: u16,
+    /// How the log on standard error is written
+    #[arg(long, env = "CENTERSCOPE_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// File that holds settings like these, in TOML; the environment and the command line go first
+    #[arg(long, env = "CENTERSCOPE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Where the images come from.
     #[command(flatten)]
     pub data: DataArgs,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// Where the images come from.
@@ -50,6 +78,12 @@ impl Config {
             port: 0,
             runs_dir: runs_dir.into(),
             jobs: 3,
+            allow_host: Vec::new(),
+            token: None,
+            read_token: None,
+            watchers: 2000,
+            log_format: LogFormat::Text,
+            config: None,
             data: DataArgs { data_dir: None, offline: true },
         }
     }

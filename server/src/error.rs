@@ -4,12 +4,15 @@
 //! `Accept`, and turns the answer into a page where a person waits for it. It also gives a body to the errors of the
 //! framework, so that no failure is a bare line of text.
 
+use crate::limits::BODY_BYTES;
 use crate::pages::ErrorPage;
 use crate::runs::{ReadError, RecordError};
 use crate::scheduler::SubmitError;
 use askama::Template;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, VARY};
+use axum::http::header::{
+    ACCEPT, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -22,14 +25,20 @@ pub enum Error {
     /// 400: it can't be understood.
     #[error("{0}")]
     BadRequest(String),
-    /// 403: it comes from another site.
+    /// 401: it says nothing of who sends it, or nothing true.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// 403: it comes from another site, or from somebody who may only look.
     #[error("{0}")]
     Forbidden(String),
     /// 404: there is no such thing.
     #[error("{0}")]
     NotFound(String),
+    /// 408: the body took too long.
+    #[error("{0}")]
+    TooSlow(String),
     /// 413: the body is too large.
-    #[error("the body is larger than 64 KiB")]
+    #[error("the body is larger than {} KiB", BODY_BYTES / 1024)]
     TooLarge,
     /// 415: the body is no JSON.
     #[error("{0}")]
@@ -52,6 +61,14 @@ pub enum Error {
     /// 429: the queue is full.
     #[error("{0}")]
     QueueFull(String),
+    /// 429: too much of something at once.
+    #[error("{detail}")]
+    TooMany {
+        /// What, and what to do.
+        detail: String,
+        /// When to try again, in seconds.
+        retry_s: u64,
+    },
     /// 503: the server is about to end.
     #[error("{0}")]
     Unavailable(String),
@@ -75,14 +92,16 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Error::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
+            Error::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Error::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Error::Misdirected(_) => StatusCode::MISDIRECTED_REQUEST,
             Error::Spec(_) | Error::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Error::QueueFull(_) => StatusCode::TOO_MANY_REQUESTS,
+            Error::QueueFull(_) | Error::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -128,10 +147,16 @@ impl IntoResponse for Error {
             tracing::error!(detail, "a request failed");
         }
         let mut response = problem(self.status(), &detail, more);
-        if let Error::Range { size } = self
-            && let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}"))
+        let more = match self {
+            Error::Range { size } => Some((CONTENT_RANGE, format!("bytes */{size}"))),
+            Error::Unauthorized(_) => Some((WWW_AUTHENTICATE, "Bearer realm=\"centerscope\"".into())),
+            Error::TooMany { retry_s, .. } => Some((RETRY_AFTER, retry_s.to_string())),
+            _ => None,
+        };
+        if let Some((name, value)) = more
+            && let Ok(value) = HeaderValue::from_str(&value)
         {
-            response.headers_mut().insert(CONTENT_RANGE, range);
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -162,7 +187,8 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let status = response.status();
     // 304 and the like are no failures; nor is an answer that says what it is by itself.
-    if status.is_client_error() || status.is_server_error() {
+    let page_already = html && response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == HTML);
+    if (status.is_client_error() || status.is_server_error()) && !page_already {
         let problem_told = response.extensions_mut().remove::<Problem>();
         let detail = problem_told.as_ref().map_or_else(|| framework_detail(status).into(), |p| p.detail.clone());
         let anew = match (html, problem_told) {
@@ -171,7 +197,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
             (false, Some(_)) => None,
         };
         if let Some(mut anew) = anew {
-            for name in [ALLOW, CONTENT_RANGE] {
+            for name in [ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE] {
                 if let Some(value) = response.headers_mut().remove(&name) {
                     anew.headers_mut().insert(name, value);
                 }
@@ -183,6 +209,9 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     }
     response
 }
+
+/// How pages are sent.
+const HTML: &str = "text/html; charset=utf-8";
 
 fn framework_detail(status: StatusCode) -> &'static str {
     match status {
@@ -202,6 +231,7 @@ fn error_page(status: StatusCode, detail: String) -> Response {
             "Go back, change what is named above, and try again."
         }
         StatusCode::TOO_MANY_REQUESTS => "Wait for a run to end, or stop one, and try again.",
+        StatusCode::UNAUTHORIZED => "Log in at /login, then try again.",
         StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => {
             "Open Centerscope at the address it printed when it started."
         }

@@ -1,20 +1,21 @@
 //! What every request must pass and every response carries.
 //!
-//! The server has no log-in and listens on this machine only, so the danger is a web page elsewhere that uses the
-//! visitor's browser: by a name of its own that leads here (DNS rebinding, hence the check of `Host`), or by a request
+//! Who may ask at all is for [`crate::auth`]. The danger here is a web page elsewhere that uses the browser of somebody
+//! who may: by a name of its own that leads here (DNS rebinding, hence the check of `Host`), or by a request
 //! across sites (hence `Origin` and `Sec-Fetch-Site` on whatever changes something).
 
 use crate::App;
+use crate::config::Config;
 use crate::error::Error;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{HOST, HeaderName, ORIGIN};
-use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-const HEADERS: [(&str, &str); 5] = [
+const HEADERS: [(&str, &str); 7] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
@@ -24,11 +25,13 @@ const HEADERS: [(&str, &str); 5] = [
     ("referrer-policy", "no-referrer"),
     ("x-frame-options", "DENY"),
     ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
 
 /// Middleware: refuses what comes from elsewhere.
 pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match allowed(request.headers(), request.method(), &app.config.host) {
+    match allowed(&request, &app.config) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
@@ -38,20 +41,28 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
 pub(crate) async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        // A stricter policy of the answer's own stays.
+        response.headers_mut().entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     response
 }
 
-fn allowed(headers: &HeaderMap, method: &Method, bound: &str) -> Result<(), Error> {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !host_allowed(host, bound) {
+fn allowed(request: &Request, config: &Config) -> Result<(), Error> {
+    let headers = request.headers();
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    // One that a proxy before us may have read otherwise than we do.
+    let another = request.uri().authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host));
+    if hosts.next().is_some() || another {
+        return Err(Error::BadRequest("the request names several hosts: send one Host header".into()));
+    }
+    if !host_allowed(host, config) {
         return Err(Error::Misdirected(format!(
             "this server does not answer to the host name `{host}`: use the address it printed when it started, \
-             or start it with --host set to that name"
+             or start it with --allow-host and that name"
         )));
     }
-    if method.is_safe() {
+    if request.method().is_safe() {
         return Ok(());
     }
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
@@ -68,8 +79,9 @@ fn allowed(headers: &HeaderMap, method: &Method, bound: &str) -> Result<(), Erro
     }
 }
 
-/// Whether the `Host` header names this machine or what the server was told to listen on; any port.
-fn host_allowed(host: &str, bound: &str) -> bool {
+/// Whether the `Host` header names this machine, or what the server was told to listen on or to answer to; any port.
+fn host_allowed(host: &str, config: &Config) -> bool {
+    let bound = config.host.as_str();
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').map_or("", |(address, _)| address),
         None => host.split_once(':').map_or(host, |(name, _)| name),
@@ -79,6 +91,7 @@ fn host_allowed(host: &str, bound: &str) -> bool {
     let bound_to_all = bound.parse::<IpAddr>().is_ok_and(|bound| bound.is_unspecified());
     name.eq_ignore_ascii_case("localhost")
         || name.eq_ignore_ascii_case(bound)
+        || config.allow_host.iter().any(|allowed| name.eq_ignore_ascii_case(allowed))
         || address.is_some_and(|address| bound_to_all || address.is_loopback())
 }
 
@@ -88,14 +101,19 @@ mod tests {
 
     #[test]
     fn a_foreign_name_is_refused() {
+        let bound = |host: &str| Config { host: host.into(), ..Config::for_testing("runs".as_ref()) };
+        let local = bound("127.0.0.1");
         for good in ["localhost", "LOCALHOST:8080", "127.0.0.1:9", "[::1]:8080", "[::1]"] {
-            assert!(host_allowed(good, "127.0.0.1"), "{good}");
+            assert!(host_allowed(good, &local), "{good}");
         }
         for bad in ["", "evil.example", "localhost.evil.example", "192.168.1.5", "[::1", "127.0.0.1.evil.example:80"] {
-            assert!(!host_allowed(bad, "127.0.0.1"), "{bad}");
+            assert!(!host_allowed(bad, &local), "{bad}");
         }
-        assert!(host_allowed("192.168.1.5:8080", "0.0.0.0"));
-        assert!(host_allowed("gpubox:8080", "gpubox"));
-        assert!(!host_allowed("evil.example", "0.0.0.0"));
+        assert!(host_allowed("192.168.1.5:8080", &bound("0.0.0.0")));
+        assert!(host_allowed("gpubox:8080", &bound("gpubox")));
+        assert!(!host_allowed("evil.example", &bound("0.0.0.0")));
+        let behind_a_proxy = Config { allow_host: vec!["runs.example".into()], ..local };
+        assert!(host_allowed("Runs.Example", &behind_a_proxy));
+        assert!(!host_allowed("evil.runs.example", &behind_a_proxy));
     }
 }

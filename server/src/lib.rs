@@ -7,25 +7,34 @@
 //! | [`state`] | the fold of a run's log |
 //! | [`runs`] | one run as the server holds it, and all of them |
 //! | [`scheduler`], [`recorder`] | who trains when; one training from start to end |
+//! | [`series`] | long series in few points |
 //! | [`datasets`] | the images, loaded once |
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
 //! | `api`, `live`, `artifacts`, `embeddings`, `images`, `replay`, `assets` | what HTTP answers to programs |
 //! | [`pages`], `views` | what it answers to people |
-//! | [`error`], `guard` | failures in two renderings; what every request must pass |
-//! | [`serve`] | from an address to a running server, and to its end |
+//! | [`error`] | failures in two renderings |
+//! | `guard`, [`auth`], [`limits`] | what every request must pass: where it comes from, who sends it, how much it asks for |
+//! | [`monitor`] | what operators watch |
+//! | [`serve`], `connections` | from an address to a running server, and to its end |
 //!
 //! Every route stands in [`router`].
 
+#![forbid(unsafe_code)]
+
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod datasets;
 pub mod error;
+pub mod limits;
+pub mod monitor;
 pub mod pages;
 pub mod recorder;
 pub mod request;
 pub mod run_files;
 pub mod runs;
 pub mod scheduler;
+pub mod series;
 pub mod serve;
 pub mod state;
 pub mod store;
@@ -33,6 +42,7 @@ pub mod store;
 mod api;
 mod artifacts;
 mod assets;
+mod connections;
 mod embeddings;
 mod guard;
 mod images;
@@ -41,19 +51,19 @@ mod replay;
 mod text;
 mod views;
 
+use crate::auth::Auth;
 use crate::config::Config;
 use crate::datasets::Datasets;
+use crate::error::Error;
+use crate::limits::{Bucket, CREATIONS_PER_S, Streams};
+use crate::monitor::Monitor;
 use crate::runs::Registry;
 use crate::scheduler::Scheduler;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// The largest body of a request, in bytes.
-const BODY_LIMIT: usize = 64 * 1024;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -66,8 +76,29 @@ pub struct App {
     pub scheduler: Arc<Scheduler>,
     /// The images.
     pub datasets: Arc<Datasets>,
+    /// The tokens in force.
+    pub auth: Auth,
+    /// The live streams that are open.
+    pub streams: Arc<Streams>,
+    /// How fast runs may be created.
+    pub creations: Bucket,
+    /// What is remembered for `/metrics`.
+    pub monitor: Monitor,
     /// How far the server's own end is.
     pub phase: watch::Sender<Phase>,
+}
+
+impl App {
+    /// Counts a request that is about to create runs.
+    ///
+    /// # Errors
+    /// There were too many lately.
+    pub fn may_create(&self) -> Result<(), Error> {
+        self.creations.take().map_err(|wait| {
+            let detail = format!("runs may be created {CREATIONS_PER_S} times a second: wait a moment, then try again");
+            Error::TooMany { detail, retry_s: wait.as_secs() + 1 }
+        })
+    }
 }
 
 /// How far the server's own end is.
@@ -93,6 +124,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/runs/{id}/events", get(live::one))
         .route("/events", get(live::several))
         .route("/runs/{id}/metrics", get(api::metrics))
+        .route("/runs/{id}/progress", get(api::progress))
         .route("/metrics-table", get(api::metrics_table))
         .route("/runs/{id}/embeddings/{epoch}", get(embeddings::read))
         .route("/runs/{id}/artifacts", get(artifacts::list))
@@ -103,9 +135,15 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/data/{set}/sheet/{split}", get(images::sheet))
         .route("/static/{*path}", get(assets::read))
         .route("/healthz", get(async || "ok"))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route("/readyz", get(monitor::ready))
+        .route("/metrics", get(monitor::metrics))
+        .route("/login", get(auth::page).post(auth::log_in))
+        .route("/logout", post(auth::log_out))
+        .layer(from_fn(limits::read_body))
+        .layer(from_fn_with_state(app.clone(), auth::check))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn(error::render))
+        .layer(from_fn(monitor::log))
         .layer(from_fn(guard::headers))
         .with_state(app)
 }

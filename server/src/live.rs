@@ -5,6 +5,7 @@
 
 use crate::api::{Found, listed};
 use crate::error::Error;
+use crate::limits::{Client, Place};
 use crate::runs::Run;
 use crate::{App, Phase};
 use axum::body::{Body, Bytes};
@@ -41,22 +42,26 @@ pub(crate) struct Position {
 pub(crate) async fn one(
     State(app): State<Arc<App>>,
     Found(run): Found,
+    client: Client,
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let positions = positions(&query, &headers, 1)?;
-    Ok(answer(Watcher::new(&app, vec![run], positions, Form::One)))
+    let place = app.streams.enter(client)?;
+    Ok(answer(Watcher::new(&app, vec![run], positions, Form::One, place)))
 }
 
 /// `GET /events?runs=a,b,c`
 pub(crate) async fn several(
     State(app): State<Arc<App>>,
+    client: Client,
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let runs = listed(&app, &query.runs, MOST)?;
     let positions = positions(&query, &headers, runs.len())?;
-    Ok(answer(Watcher::new(&app, runs, positions, Form::Several)))
+    let place = app.streams.enter(client)?;
+    Ok(answer(Watcher::new(&app, runs, positions, Form::Several, place)))
 }
 
 /// Where to go on: `Last-Event-ID` first, since a browser that connects anew repeats the address as it was.
@@ -102,6 +107,7 @@ struct Watcher {
     form: Form,
     phase: watch::Receiver<Phase>,
     greeted: bool,
+    _place: Place,
 }
 
 struct Source {
@@ -112,12 +118,12 @@ struct Source {
 }
 
 impl Watcher {
-    fn new(app: &App, runs: Vec<Arc<Run>>, positions: Vec<u64>, form: Form) -> Watcher {
+    fn new(app: &App, runs: Vec<Arc<Run>>, positions: Vec<u64>, form: Form, place: Place) -> Watcher {
         let sources = runs.into_iter().zip(positions).map(|(run, position)| {
             let bell = run.bell();
             Source { run, position, bell, over: false }
         });
-        Watcher { sources: sources.collect(), form, phase: app.phase.subscribe(), greeted: false }
+        Watcher { sources: sources.collect(), form, phase: app.phase.subscribe(), greeted: false, _place: place }
     }
 
     /// The next piece of the stream, and whether another one follows.

@@ -1,7 +1,9 @@
 //! From the body of `POST /runs`, the home page's form or the command line to the runs that are meant.
 
 use crate::scheduler::Order;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
+use std::fmt;
 use trainer::device;
 use trainer::spec::{DeviceChoice, Kind, Profile, RunSpec, SpecError, Variant, field};
 
@@ -72,6 +74,40 @@ fn default_profile(choice: DeviceChoice) -> Profile {
     }
 }
 
+/// A request from a JSON object. A field that is there twice is an error: readers of JSON disagree on which one counts
+/// (RFC 8259, section 4), and a run must not depend on that.
+///
+/// # Errors
+/// Says what is wrong, and where.
+pub fn from_json(body: &[u8]) -> serde_json::Result<Map<String, Value>> {
+    struct Fields(Map<String, Value>);
+
+    impl<'de> Deserialize<'de> for Fields {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
+            deserializer.deserialize_map(Fields(Map::new()))
+        }
+    }
+
+    impl<'de> Visitor<'de> for Fields {
+        type Value = Fields;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object like {\"variant\": \"v1.0\"}")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Fields, A::Error> {
+            while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                if self.0.insert(name.clone(), value).is_some() {
+                    return Err(A::Error::custom(format_args!("the field `{name}` is there twice")));
+                }
+            }
+            Ok(self)
+        }
+    }
+
+    serde_json::from_slice::<Fields>(body).map(|fields| fields.0)
+}
+
 /// A request from pairs of text, as a form or a command line gives them: empty means absent, `variants` may come again
 /// and again, and numbers are numbers.
 pub fn from_text(pairs: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
@@ -119,6 +155,14 @@ mod tests {
             assert_eq!(names(json!({"variants": bad})).unwrap_err().field, "variants");
         }
         assert_eq!(names(json!({"variants": ["v1.0"], "variant": "v1.0"})).unwrap_err().field, "variant");
+    }
+
+    #[test]
+    fn a_field_counts_once() {
+        assert_eq!(from_json(b"{\"seed\": 1, \"epochs\": 2}").unwrap().len(), 2);
+        let twice = from_json(b"{\"seed\": 1, \"seed\": 1}").unwrap_err().to_string();
+        assert!(twice.contains("`seed` is there twice"), "{twice}");
+        assert!(from_json(b"[]").unwrap_err().to_string().contains("expected an object"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub const README: &str = r#"# A training run of Centerscope
 | `events.jsonl` | the log: everything that happened, one JSON object a line | `[json.loads(l) for l in open("events.jsonl")]` |
 | `metrics.csv` | one row an epoch, one column a metric | `pandas.read_csv("metrics.csv")` |
 | `confusion.csv` | test images by epoch, true label (row) and predicted label (columns) | `pandas.read_csv("confusion.csv")` |
+| `progress.npy` | one row a sign of life between two epochs, with named columns; once the run is over | `numpy.load("progress.npy")["loss"]` |
 | `embeddings/test-0001.npy` | (N, 2) f32: test images in evaluation mode after epoch 1; row i is image i | `numpy.load(...)` |
 | `embeddings/train-0001.npy` | the same for the training images, as the training pass of epoch 1 saw them | `numpy.load(...)` |
 | `checkpoints/last.safetensors` | weights, batch-norm state and centers after the last epoch | `safetensors.numpy.load_file(...)` |

@@ -8,11 +8,12 @@
 //! the disk when somebody asks, so that thousands of runs open fast and cost little.
 
 use crate::run_files;
+use crate::series::{self, Thinned};
 use crate::state::{LogError, LogLine, RunState, Summary};
 use crate::store::{self, Log, RunFolder, RunId, Store};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
@@ -78,6 +79,14 @@ pub enum ReadError {
 // others go on.
 fn unpoison<T>(result: Result<T, PoisonError<T>>) -> T {
     result.unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Events recorded by this process.
+static EVENTS: AtomicU64 = AtomicU64::new(0);
+
+/// How many events this process has recorded.
+pub fn events_recorded() -> u64 {
+    EVENTS.load(Ordering::Relaxed)
 }
 
 /// Milliseconds since 1970-01-01 UTC.
@@ -177,6 +186,7 @@ impl Run {
             self.settle(&mut log)?;
         }
         self.bell.send_replace(());
+        EVENTS.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -218,7 +228,13 @@ impl Run {
                 let metrics = run_files::metrics_csv(history).into_bytes();
                 let confusion = run_files::confusion_csv(history).into_bytes();
                 let run = run_files::run_json(state)?;
-                ([("metrics.csv", metrics), ("confusion.csv", confusion), (store::SUMMARY, run)], state.summary.clone())
+                let mut tables = vec![("metrics.csv", metrics), ("confusion.csv", confusion)];
+                // Once, at the end: it grows with every step.
+                if state.summary.status.is_over() {
+                    tables.push((series::FILE, series::table(&state.progress)));
+                }
+                tables.push((store::SUMMARY, run));
+                (tables, state.summary.clone())
             }
         };
         let written = tables.iter().try_for_each(|(name, bytes)| put(&self.folder, name, bytes));
@@ -242,6 +258,14 @@ impl Run {
         }
     }
 
+    /// Looks at the summary, and at the spec of a run that isn't over, without a copy.
+    pub fn peek<T>(&self, see: impl FnOnce(&Summary, Option<&RunSpec>) -> T) -> T {
+        match &*self.memory() {
+            Memory::Whole { state, .. } => see(&state.summary, Some(&state.spec)),
+            Memory::Summary(summary) => see(summary, None),
+        }
+    }
+
     /// All that is known of the run. Reads the log of a run that is over.
     ///
     /// # Errors
@@ -252,6 +276,28 @@ impl Run {
         }
         let run = self.clone();
         blocking(move || Ok(RunState::replay(run.id, run.folder.log_lines()?.iter().map(|line| &**line))?)).await
+    }
+
+    /// At most about `points` of each series of the signs of life. Reads the table of a run that is over, or its log where an
+    /// older version left no table.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn progress(self: &Arc<Self>, points: usize) -> Result<Thinned, ReadError> {
+        let run = self.clone();
+        blocking(move || {
+            if let Memory::Whole { state, .. } = &*run.memory() {
+                return Ok(series::of_progress(&state.progress, points));
+            }
+            let table = series::FILE.parse().ok().and_then(|name| run.folder.read(&name).ok());
+            if let Some(thinned) = table.and_then(|table| series::of_table(&table, points)) {
+                return Ok(thinned);
+            }
+            let lines = run.folder.log_lines()?;
+            let state = RunState::replay(run.id, lines.iter().map(|line| &**line))?;
+            Ok(series::of_progress(&state.progress, points))
+        })
+        .await
     }
 
     /// The lines after position `after`, oldest first, and whether the run was over before they were taken (so that no
@@ -374,6 +420,16 @@ impl Registry {
         let run = Arc::new(Run::create(id, self.store.folder(id), scheduled)?);
         unpoison(self.runs.write()).insert(id, run.clone());
         Ok(run)
+    }
+
+    /// Size of all runs' files. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The folder of all runs can't be listed.
+    pub fn disk_bytes(&self) -> io::Result<u64> {
+        // A run that is deleted meanwhile has no size.
+        let sizes = self.store.ids()?.into_iter().filter_map(|id| self.store.folder(id).list().ok());
+        Ok(sizes.flatten().map(|file| file.size_bytes).sum())
     }
 
     /// The run of that id.

@@ -152,6 +152,12 @@ impl Scheduler {
         let _ = tokio::time::timeout(patience / 4, kill_all(running)).await;
     }
 
+    /// How many runs wait, and how many train.
+    pub fn load(&self) -> (usize, usize) {
+        let desk = self.desk();
+        (desk.waiting.len(), desk.running.len())
+    }
+
     /// Fills the free places from the queue.
     fn pump(self: &Arc<Self>) {
         loop {

@@ -1,12 +1,14 @@
 //! From the settings to a server that listens, and to its end.
 
+use crate::auth::{Auth, SHORTEST};
 use crate::config::Config;
 use crate::datasets::Datasets;
+use crate::limits::{Bucket, CREATIONS, CREATIONS_PER_S, Streams};
+use crate::monitor::Monitor;
 use crate::runs::Registry;
 use crate::scheduler::Scheduler;
 use crate::store::{Store, StoreError};
-use crate::{App, Phase, router};
-use std::future::{Future, IntoFuture};
+use crate::{App, Phase, connections, router};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,9 +40,9 @@ pub enum ServeError {
         /// What the system says.
         error: io::Error,
     },
-    /// The network gave way.
-    #[error("the server can't go on: {0}")]
-    Network(io::Error),
+    /// A token.
+    #[error("{0} is shorter than {SHORTEST} characters and could be guessed: take a longer one")]
+    ShortToken(&'static str),
 }
 
 /// A server that listens and doesn't answer yet.
@@ -50,6 +52,8 @@ pub struct Server {
     pub app: Arc<App>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// The token that was made because the address demands one and none was given. It is kept nowhere else.
+    pub made_token: Option<String>,
     listener: TcpListener,
 }
 
@@ -59,44 +63,46 @@ impl Server {
     /// # Errors
     /// The folder can't be used, or the port is taken.
     pub async fn bind(config: Config) -> Result<Server, ServeError> {
+        for (flag, token) in [("--token", &config.token), ("--read-token", &config.read_token)] {
+            if token.as_ref().is_some_and(|token| token.chars().count() < SHORTEST) {
+                return Err(ServeError::ShortToken(flag));
+            }
+        }
         let store = Store::open(&config.runs_dir)?;
         let refused = |error| ServeError::Listen { host: config.host.clone(), port: config.port, error };
         // Before the runs are opened, which writes: a start that fails changes nothing.
         let listener = TcpListener::bind((config.host.as_str(), config.port)).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let token = config.token.as_deref();
+        // On this machine a token is a matter of choice, on a network it is not.
+        let made = token.is_none() && (config.read_token.is_some() || !address.ip().to_canonical().is_loopback());
+        let made = made.then(Auth::fresh_token);
+        let auth = Auth::new(token.or(made.as_deref()), config.read_token.as_deref());
         let registry = tokio::task::spawn_blocking(|| Registry::open(store)).await;
         let registry = Arc::new(registry.map_err(io::Error::other).flatten().map_err(ServeError::Runs)?);
         let datasets = Arc::new(Datasets::new((&config.data).into()));
         let scheduler = Scheduler::new(config.jobs.into(), registry.clone(), datasets.clone());
-        let app = Arc::new(App { config, registry, scheduler, datasets, phase: watch::Sender::new(Phase::Up) });
-        Ok(Server { app, address, listener })
+        let streams = Streams::new(config.watchers.into());
+        let creations = Bucket::new(CREATIONS, CREATIONS_PER_S);
+        let monitor = Monitor::default();
+        let phase = watch::Sender::new(Phase::Up);
+        let app = Arc::new(App { config, registry, scheduler, datasets, auth, streams, creations, monitor, phase });
+        Ok(Server { app, address, made_token: made, listener })
     }
 
     /// Answers until `stop` comes true; then stops the runs, closes the streams, and returns within five seconds.
-    ///
-    /// # Errors
-    /// The network gave way.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
         let Server { app, listener, .. } = self;
         let mut phase = app.phase.subscribe();
         let graceful = async move { drop(phase.wait_for(|&phase| phase == Phase::Down).await) };
-        let serving = axum::serve(listener, router(app.clone())).with_graceful_shutdown(graceful).into_future();
-        tokio::pin!(serving);
-        tokio::select! {
-            ended = &mut serving => return ended.map_err(ServeError::Network),
-            () = stop => {}
-        }
+        let streams = app.config.watchers.into();
+        let serving = tokio::spawn(connections::serve(listener, router(app.clone()), streams, graceful));
+        stop.await;
         app.phase.send_replace(Phase::Ending);
         // Requests are answered while the runs come to their ends, so that watchers see how.
-        tokio::select! {
-            ended = &mut serving => return ended.map_err(ServeError::Network),
-            () = app.scheduler.shut_down(PATIENCE) => {}
-        }
+        app.scheduler.shut_down(PATIENCE).await;
         app.phase.send_replace(Phase::Down);
-        match tokio::time::timeout(LAST_WORDS, serving).await {
-            Ok(ended) => ended.map_err(ServeError::Network),
-            // A reader that doesn't let go of its connection doesn't keep the server from ending.
-            Err(_) => Ok(()),
-        }
+        // A reader that doesn't let go of its connection doesn't keep the server from ending.
+        let _ = tokio::time::timeout(LAST_WORDS, serving).await;
     }
 }

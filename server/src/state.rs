@@ -39,6 +39,10 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in the order of a run's life.
+    pub const ALL: [Status; 6] =
+        [Status::Scheduled, Status::Running, Status::Finished, Status::Failed, Status::Killed, Status::Interrupted];
+
     /// Whether nothing more will happen.
     pub fn is_over(self) -> bool {
         !matches!(self, Status::Scheduled | Status::Running)

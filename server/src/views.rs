@@ -17,7 +17,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Plots that fit side by side.
 const MOST: usize = 6;
 
-fn page(template: &impl Template) -> Result<Response, Error> {
+pub(crate) fn page(template: &impl Template) -> Result<Response, Error> {
     let page = template.render().map_err(|error| Error::Internal(format!("a page could not be drawn: {error}")))?;
     Ok(([(VARY, "Accept")], Html(page)).into_response())
 }

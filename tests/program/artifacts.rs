@@ -25,6 +25,7 @@ fn every_file_is_listed_and_served_as_it_is() {
             "embeddings/train-0002.npy",
             "events.jsonl",
             "metrics.csv",
+            "progress.npy",
             "run.json",
             "spec.json",
         ]

@@ -1,6 +1,7 @@
 //! The live streams: every line once, in order, whatever happens to the connection.
 
 use crate::support::{Event, Site, endless, finished, tiny};
+use centerscope::config::Config;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,6 +68,46 @@ fn a_watcher_that_does_not_read_holds_nobody_up_and_misses_nothing() {
     let asleep = site.events(&format!("/runs/{id}/events"), None);
     let all = site.events(&format!("/runs/{id}/events"), None).rest();
     assert_eq!(asleep.rest(), all);
+}
+
+#[test]
+fn many_watchers_come_and_go_and_those_who_stay_miss_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let id = site.start_runs(endless(json!({"variant": "v1.0"}))).remove(0);
+    let target = format!("/runs/{id}/events");
+    let watchers = (0..100).map(|_| site.events(&target, None)).collect::<Vec<_>>();
+    assert_eq!(site.gauge("centerscope_watchers"), 100.0);
+    for _ in 0..1000 {
+        drop(site.events(&target, None));
+    }
+    assert_eq!(site.gauge("centerscope_watchers_opened_total"), 1100.0);
+    site.post(&format!("/runs/{id}/stop"), &json!({}));
+    let all = site.events(&target, None).rest();
+    for watcher in watchers {
+        assert_eq!(watcher.rest(), all);
+    }
+    // Nothing is kept for those who left; the server notices when it next has something to say, or at once.
+    while site.gauge("centerscope_watchers") > 0.0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_full_house_turns_watchers_away() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::with(Config { watchers: 2, ..Config::for_testing(home.path()) }).unwrap();
+    let id = site.start_runs(endless(json!({"variant": "v1.0"}))).remove(0);
+    let target = format!("/runs/{id}/events");
+    let inside = [site.events(&target, None), site.events(&target, None)];
+    let refused = site.get(&target);
+    assert_eq!(refused.status, 503);
+    assert!(refused.json()["detail"].as_str().unwrap().contains("--watchers"));
+    assert_eq!(site.get("/runs").status, 200, "pages are served");
+    drop(inside);
+    while site.get_head(&target) == 503 {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -5,10 +5,14 @@
 mod support;
 
 mod artifacts;
+mod auth;
 mod browser;
 mod cli;
+mod fuzz;
 mod guards;
+mod hostile;
 mod live;
+mod operations;
 mod pages;
 mod rest;
 mod restart;

@@ -207,6 +207,19 @@ fn a_full_queue_says_so_and_a_waiting_run_can_be_stopped() {
     let stop = site.send("POST", &format!("/runs/{}/stop", waiting[50]), &[], b"");
     assert_eq!((stop.status, stop.json()["status"].as_str()), (202, Some("KILLED")));
     assert_eq!(site.post("/runs", &tiny(json!({"variant": "v1.0"}))).status, 201, "there is room again");
+
+    // Who goes on asking is told when to come back, instead of what is full.
+    let mut asked = 0;
+    let slower = loop {
+        let reply = site.post("/runs", &tiny(json!({"variant": "v1.0"})));
+        assert_eq!(reply.status, 429, "{}", reply.text());
+        asked += 1;
+        assert!(asked < 5000, "{}", reply.text());
+        if reply.text().contains("times a second") {
+            break reply;
+        }
+    };
+    assert!(slower.header("retry-after").parse::<u64>().unwrap() >= 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use centerscope::config::Config;
 use centerscope::serve::{ServeError, Server};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
@@ -36,7 +36,7 @@ impl Site {
                 match Server::bind(config).await {
                     Ok(server) => {
                         tell.send(Ok(server.address)).unwrap();
-                        server.run(async { drop(stopped.await) }).await.unwrap();
+                        server.run(async { drop(stopped.await) }).await;
                     }
                     Err(error) => tell.send(Err(error)).unwrap(),
                 }
@@ -45,6 +45,11 @@ impl Site {
         });
         let address = told.recv().unwrap()?;
         Ok(Site { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// A server that somebody else started, and ends.
+    pub(crate) fn elsewhere(address: SocketAddr) -> Site {
+        Site { address, stop: None, thread: None }
     }
 
     /// Asks the server to end, without waiting for it.
@@ -58,6 +63,35 @@ impl Site {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         Reply::parse(&bytes)
+    }
+
+    /// The status alone of what goes on and on.
+    pub(crate) fn get_head(&self, target: &str) -> u16 {
+        let mut line = String::new();
+        BufReader::new(self.open("GET", target, &[], b"")).read_line(&mut line).unwrap();
+        line.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// A metric without labels that the server tells Prometheus.
+    pub(crate) fn gauge(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").text();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Sends these bytes, and says that nothing more will come where they are `all`; `None` where the server hangs up
+    /// without an answer.
+    pub(crate) fn send_raw(&self, bytes: &[u8], all: bool) -> Option<Reply> {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The server may hang up before it has it all.
+        let _ = stream.write_all(bytes);
+        if all {
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        (!answer.is_empty()).then(|| Reply::parse(&answer))
     }
 
     fn open(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {

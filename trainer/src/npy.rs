@@ -2,25 +2,28 @@
 
 /// `rows` as a little-endian f32 array of shape (N, 2), ready for `numpy.load`.
 pub fn from_pairs(rows: &[[f32; 2]]) -> Vec<u8> {
-    let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, 2), }}", rows.len());
+    let mut bytes = header("'<f4'", &format!("({}, 2)", rows.len()));
+    bytes.extend(rows.iter().flatten().flat_map(|v| v.to_le_bytes()));
+    bytes
+}
+
+/// How a file begins whose elements are of type `descr` and whose array has this `shape`, both as Python writes them; its
+/// elements follow, little-endian, row by row.
+pub fn header(descr: &str, shape: &str) -> Vec<u8> {
+    let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}");
     // The format wants magic, version, length and header together to fill a multiple of 64 bytes, the last a line feed.
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 10;
-    let mut bytes = Vec::with_capacity(10 + padded + rows.len() * 8);
-    bytes.extend_from_slice(b"\x93NUMPY\x01\x00");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend_from_slice(&(padded as u16).to_le_bytes());
     bytes.extend_from_slice(header.as_bytes());
     bytes.resize(10 + padded - 1, b' ');
     bytes.push(b'\n');
-    bytes.extend(rows.iter().flatten().flat_map(|v| v.to_le_bytes()));
     bytes
 }
 
 /// Reads back what [`from_pairs`] wrote; `None` for anything else.
 pub fn to_pairs(bytes: &[u8]) -> Option<Vec<[f32; 2]>> {
-    let rest = bytes.strip_prefix(b"\x93NUMPY\x01\x00")?;
-    let length = u16::from_le_bytes([*rest.first()?, *rest.get(1)?]) as usize;
-    let (header, data) = rest.get(2..)?.split_at_checked(length)?;
-    let header = std::str::from_utf8(header).ok()?;
+    let (header, data) = parts(bytes)?;
     let rows: usize =
         header.strip_prefix("{'descr': '<f4', 'fortran_order': False, 'shape': (")?.split(',').next()?.parse().ok()?;
     if data.len() != rows.checked_mul(8)? {
@@ -28,6 +31,14 @@ pub fn to_pairs(bytes: &[u8]) -> Option<Vec<[f32; 2]>> {
     }
     let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
     Some(data.chunks_exact(8).map(|pair| [number(&pair[..4]), number(&pair[4..])]).collect())
+}
+
+/// The header of a file of version 1.0 and its elements; `None` for anything else.
+pub fn parts(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let rest = bytes.strip_prefix(b"\x93NUMPY\x01\x00")?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let (header, data) = rest.split_at_checked(u16::from_le_bytes(*length).into())?;
+    Some((std::str::from_utf8(header).ok()?, data))
 }
 
 #[cfg(test)]

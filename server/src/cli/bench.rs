@@ -1,4 +1,6 @@
-//! `centerscope bench train`: how fast a training step is on this machine.
+//! `centerscope bench train`: how fast a training step is on this machine. `bench watch` is in [`watch`].
+
+mod watch;
 
 use anyhow::bail;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -25,11 +27,19 @@ pub(super) fn command() -> Command {
         .arg(flag("layers", "Each convolution by itself, and the rate of a large matrix product"))
         .arg(flag("epoch", "A whole epoch too, with the evaluation of 10 000 test images"))
         .arg(flag("json", "The figures as JSON, on the last line"));
-    Command::new(NAME).about("Measure this program on this machine").subcommand_required(true).subcommand(train)
+    Command::new(NAME)
+        .about("Measure this program on this machine")
+        .subcommand_required(true)
+        .subcommand(train)
+        .subcommand(watch::command())
 }
 
 pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let Some(("train", matches)) = matches.subcommand() else { bail!("bench what?") };
+    let matches = match matches.subcommand() {
+        Some(("train", matches)) => matches,
+        Some(("watch", matches)) => return watch::run(matches).map(|()| ExitCode::SUCCESS),
+        _ => bail!("bench what?"),
+    };
     let mut request = Map::new();
     for (flag, field) in [("batch-size", "batch_size"), ("width", "width"), ("train-images", "train_images")] {
         if let Some(value) = matches.get_one::<f64>(flag) {

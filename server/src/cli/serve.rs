@@ -1,6 +1,7 @@
 //! `centerscope serve`, and what a bare `centerscope` does.
 
 use crate::config::Config;
+use crate::limits;
 use crate::request;
 use crate::serve::Server;
 use crate::store::RunId;
@@ -28,6 +29,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches, start: Start) -> anyhow::Result<ExitCode> {
     let config = Config::from_arg_matches(matches)?;
+    limits::raise_handles();
     let runtime = Runtime::new().context("can't start the async runtime")?;
     let ended = runtime.block_on(serve(config, start));
     // A trainer in the middle of a long step does not hold up the end; its run is recorded already.
@@ -40,12 +42,15 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     let server = Server::bind(config).await?;
     let app = server.app.clone();
     println!("Centerscope is at http://{}/ (Ctrl-C ends it)", server.address);
+    if let Some(token) = &server.made_token {
+        println!("It asks for this token, which is shown only now: {token}");
+    }
     if start == Start::ComparisonIfEmpty && app.registry.newest_first().is_empty() {
         let request = Map::from_iter([("profile".into(), json!("quick"))]);
         let plan = request::plan(request)?;
         let group = RunId::fresh().to_string();
         tokio::task::spawn_blocking(move || app.scheduler.submit(plan.orders, Some(&group))).await??;
     }
-    server.run(stop).await?;
+    server.run(stop).await;
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! From runs to words: how the structs of the pages are filled.
 
 use super::{
-    ArtifactRow, CompareView, ConfusionCell, ConfusionRow, FormField, FormView, MetricRow, Panel, RunRow, RunView,
-    SpecRow, StatusView, VariantOption,
+    ArtifactRow, CompareView, ConfusionCell, ConfusionRow, FormField, FormView, LoginPage, MetricRow, Panel, RunRow,
+    RunView, SpecRow, StatusView, VariantOption,
 };
+use crate::auth::Access;
 use crate::state::{RunState, Status, Summary};
 use crate::store::ArtifactInfo;
 use crate::text;
@@ -148,6 +149,33 @@ fn confusion_rows(report: &EpochReport) -> Vec<ConfusionRow> {
         }
     });
     rows.take(CLASSES).collect()
+}
+
+impl LoginPage<'_> {
+    /// For a visitor who has `access` now (`None` where no token is asked for) and wants to go to `next`.
+    pub fn new(access: Option<Access>, next: &str, refused: bool) -> LoginPage<'_> {
+        let (heading, told) = match access {
+            None => ("No token needed", "This server asks for no token: everything is open to you."),
+            Some(Access::Nothing) => (
+                "Log in",
+                "This server asks for a token. It was given to, or printed by, the program when it was started.",
+            ),
+            Some(Access::Look) => (
+                "You may look",
+                "Your token lets you see every run. To start, stop or edit runs, log in with the other token.",
+            ),
+            Some(Access::Change) => ("You are logged in", "Your token lets you see and change everything."),
+        };
+        LoginPage {
+            heading,
+            told,
+            asks: matches!(access, Some(Access::Nothing | Access::Look)),
+            inside: matches!(access, Some(Access::Look | Access::Change)),
+            refused,
+            next,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
 }
 
 impl FormView {

@@ -73,6 +73,26 @@ pub struct ErrorPage {
     pub version: &'static str,
 }
 
+/// The page that asks for a token.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub struct LoginPage<'a> {
+    /// What it is about.
+    pub heading: &'static str,
+    /// What the visitor may do now, in a sentence.
+    pub told: &'static str,
+    /// Whether the form is there.
+    pub asks: bool,
+    /// Whether there is something to log out of.
+    pub inside: bool,
+    /// Whether the token just given was a wrong one.
+    pub refused: bool,
+    /// Where to go afterwards: an address of ours.
+    pub next: &'a str,
+    /// Version of the program.
+    pub version: &'static str,
+}
+
 /// A status: the word and the CSS class (its lower case).
 pub struct StatusView {
     /// `RUNNING`

@@ -1,0 +1,79 @@
+//! Connections: accepted, timed, and closed. What `axum::serve` does, with the limits that it has no knobs for.
+
+use crate::limits::{CONNECTIONS, Client, HEAD_BYTES, HEAD_PATIENCE, HEADERS, READER_PATIENCE};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
+
+/// Answers by `router` until `stop` comes true, then waits until every connection is done.
+///
+/// `streams`: how many live streams there may be, each of which keeps a connection.
+pub(crate) async fn serve(listener: TcpListener, router: Router, streams: usize, stop: impl Future<Output = ()>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_headers(HEADERS).max_header_size(HEAD_BYTES);
+    let places = Arc::new(Semaphore::new(CONNECTIONS + streams));
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stop);
+    loop {
+        let accepted = async {
+            // A full house leaves newcomers in the system's queue. The semaphore is never closed.
+            let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((listener.accept().await?, place))
+        };
+        let ((stream, address), place) = tokio::select! {
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    rest(&error).await;
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        let client = Client(address.ip().to_canonical());
+        let service = router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(client);
+            request.map(Body::new)
+        });
+        let connection = http.serve_connection(timed(stream), TowerToHyperService::new(service));
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(client = %client.0, %error, "a connection broke off");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+/// A connection whose reader has to keep reading.
+fn timed(stream: TcpStream) -> TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
+    // An event is a small packet that must not wait for the reader's word on the one before.
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(READER_PATIENCE));
+    TokioIo::new(Box::pin(stream))
+}
+
+/// Waits where accepting again at once would fail again: no handles are left, say.
+async fn rest(error: &io::Error) {
+    let own = [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset];
+    if !own.contains(&error.kind()) {
+        tracing::error!(%error, "no connection can be accepted for a moment");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
