@@ -82,10 +82,13 @@ fn allowed(request: &Request, config: &Config) -> Result<(), Error> {
 /// Whether the `Host` header names this machine, or what the server was told to listen on or to answer to; any port.
 fn host_allowed(host: &str, config: &Config) -> bool {
     let bound = config.host.as_str();
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once(']').map_or("", |(address, _)| address),
-        None => host.split_once(':').map_or(host, |(name, _)| name),
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').unwrap_or_default(),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
     };
+    if !port.is_empty() && port.strip_prefix(':').is_none_or(|port| port.parse::<u16>().is_err()) {
+        return false;
+    }
     let address = name.parse::<IpAddr>().ok();
     // Bound to every address, the server can't know its own; an address in figures is never rebound by DNS.
     let bound_to_all = bound.parse::<IpAddr>().is_ok_and(|bound| bound.is_unspecified());
@@ -106,7 +109,16 @@ mod tests {
         for good in ["localhost", "LOCALHOST:8080", "127.0.0.1:9", "[::1]:8080", "[::1]"] {
             assert!(host_allowed(good, &local), "{good}");
         }
-        for bad in ["", "evil.example", "localhost.evil.example", "192.168.1.5", "[::1", "127.0.0.1.evil.example:80"] {
+        for bad in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "192.168.1.5",
+            "[::1",
+            "127.0.0.1.evil.example:80",
+            "[::1]x",
+            "localhost:x",
+        ] {
             assert!(!host_allowed(bad, &local), "{bad}");
         }
         assert!(host_allowed("192.168.1.5:8080", &bound("0.0.0.0")));

@@ -28,7 +28,7 @@ fn each_token_opens_what_it_is_for() {
             b"{\"epochs\": 0}",
         )
     };
-    for target in ["/", "/runs", "/events?runs=x", "/metrics-table", "/data/generated/labels/test", "/nothing"] {
+    for target in ["/", "/runs", "/events?runs=x", "/metrics-table", "/runs/x", "/nothing"] {
         let refused = site.get(target);
         assert_eq!(refused.status, 401, "{target}");
         assert_eq!(refused.header("www-authenticate"), "Bearer realm=\"centerscope\"");

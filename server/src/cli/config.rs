@@ -6,7 +6,7 @@
 use crate::config::Config;
 use anyhow::{Context, bail};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,11 @@ fn line(arg: &Arg, matches: &ArgMatches, file: Option<&File>) -> String {
         _ => "default".into(),
     };
     let values = matches.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy().into_owned());
-    let values = values.map(written).collect::<Vec<_>>();
+    let values = match arg.get_action() {
+        // Whatever word the environment has for it.
+        ArgAction::SetTrue => vec![matches.get_flag(id).to_string()],
+        _ => values.map(written).collect(),
+    };
     let many = arg.get_num_args().is_some_and(|count| count.max_values() > 1) || arg.get_value_delimiter().is_some();
     let mut line = String::new();
     // Writing to a string can't fail. A line that is no setting is a comment, so that the whole stays a file of settings.
