@@ -261,7 +261,7 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     browser.until("document.querySelectorAll('.cell').length > 20").await;
     assert!(browser.value("document.querySelectorAll('.cell').length").await.as_u64().unwrap() < 150);
     browser.client.execute("document.querySelector('.strip').scrollLeft = 1e6", vec![]).await.unwrap();
-    browser.until("document.querySelector('.cell[aria-posinset=\"1990\"]')").await;
+    browser.until(&format!("document.querySelector('.cell[aria-posinset=\"{}\"]')", 2000 - found)).await;
     let sheets = "performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/sheet/') && entry.responseEnd > 0)";
     browser.until(&format!("{sheets}.length >= 2")).await;
 
