@@ -3,7 +3,7 @@
 use crate::App;
 use crate::error::{Error, wants_html};
 use crate::pages::CompareView;
-use crate::request::{self, Plan};
+use crate::request::{self, Group, Plan};
 use crate::runs::Run;
 use crate::series::{self, MOST_POINTS, Thinned, USUAL_POINTS};
 use crate::state::{Status, Summary};
@@ -12,15 +12,16 @@ use crate::{run_files, views};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, Query, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION, VARY};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use trainer::measure::METRICS;
+use trainer::measure::{METRICS, Metric};
 use trainer::spec::Variant;
 
 /// The run that the address names by `{id}`; 404 where there is none.
@@ -46,50 +47,64 @@ pub(crate) fn listed(app: &App, ids: &str, most: usize) -> Result<Vec<Arc<Run>>,
     ids.iter().map(find).collect()
 }
 
-#[derive(Serialize)]
-struct Started {
+/// What a request started.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Started {
+    /// The comparison, where it is one.
     comparison: Option<String>,
+    /// The sweep, where it is one.
+    sweep: Option<String>,
+    /// The page of all of it.
     url: String,
+    /// The runs, in order.
     runs: Vec<StartedRun>,
 }
 
-#[derive(Serialize)]
+/// A run that was started.
+#[derive(JsonSchema, Serialize)]
 struct StartedRun {
+    /// Its id.
     id: RunId,
+    /// Its name for people.
     name: String,
+    /// The named variant, if the parts have a name.
     variant: Option<Variant>,
+    /// Where it stands.
     status: Status,
+    /// Its page.
     url: String,
 }
 
 /// `POST /runs`
 pub(crate) async fn start(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
-    let html = wants_html(&headers);
-    let plan = request::plan(parse(&headers, html, &body)?)?;
+    let plan = request::plan(read_request(&headers, &body)?)?;
     app.may_create()?;
     let started = start_all(app, plan).await?;
-    Ok(match html {
+    Ok(match wants_html(&headers) {
         true => Redirect::to(&started.url).into_response(),
         false => (StatusCode::CREATED, [(LOCATION, started.url.clone())], Json(started)).into_response(),
     })
 }
 
 /// Makes the runs of a plan.
-async fn start_all(app: Arc<App>, Plan { orders, comparison }: Plan) -> Result<Started, Error> {
-    let comparison = comparison.then(|| RunId::fresh().to_string());
-    let group = comparison.clone();
-    let runs = tokio::task::spawn_blocking(move || app.scheduler.submit(orders, group.as_deref())).await??;
+async fn start_all(app: Arc<App>, plan: Plan) -> Result<Started, Error> {
+    let id = RunId::fresh().to_string();
+    let member = |group| (plan.group == group).then(|| id.clone());
+    let (comparison, sweep) = (member(Group::Comparison), member(Group::Sweep));
+    let orders = plan.into_orders(&id);
+    let runs = tokio::task::spawn_blocking(move || app.scheduler.submit(orders)).await??;
     let runs = runs.iter().map(|run| run.summary()).collect::<Vec<_>>();
-    let url = match (&comparison, runs.as_slice()) {
-        (None, [run]) => run.url.clone(),
+    let url = match (&sweep, &comparison, runs.as_slice()) {
+        (Some(sweep), ..) => format!("/sweeps/{sweep}"),
+        (None, None, [run]) => run.url.clone(),
         _ => CompareView::new(&runs).url,
     };
     let told = |Summary { id, name, variant, status, url, .. }| StartedRun { id, name, variant, status, url };
-    Ok(Started { comparison, url, runs: runs.into_iter().map(told).collect() })
+    Ok(Started { comparison, sweep, url, runs: runs.into_iter().map(told).collect() })
 }
 
-/// The request in a body: JSON, or the home page's form from a browser.
-fn parse(headers: &HeaderMap, html: bool, body: &[u8]) -> Result<Map<String, Value>, Error> {
+/// The request in a body: JSON, or a form from a browser.
+pub(crate) fn read_request(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, Error> {
     if body.is_empty() {
         return Ok(Map::new());
     }
@@ -103,7 +118,7 @@ fn parse(headers: &HeaderMap, html: bool, body: &[u8]) -> Result<Map<String, Val
     let utf8 = charset.is_none_or(|(_, charset)| charset.trim_matches('"').eq_ignore_ascii_case("utf-8"));
     match essence.trim().to_ascii_lowercase().as_str() {
         "application/json" if utf8 => {}
-        "application/x-www-form-urlencoded" if html && utf8 => {
+        "application/x-www-form-urlencoded" if wants_html(headers) && utf8 => {
             return Ok(request::from_text(form_urlencoded::parse(body).into_owned()));
         }
         _ => {
@@ -116,15 +131,17 @@ fn parse(headers: &HeaderMap, html: bool, body: &[u8]) -> Result<Map<String, Val
     request::from_json(body).map_err(|error| Error::BadRequest(format!("the body can't be read: {error}")))
 }
 
-#[derive(Serialize)]
-struct Listed {
+/// Runs in a few numbers.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Listed {
+    /// Newest first.
     runs: Vec<Summary>,
 }
 
 /// `GET /runs`
 pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
     if wants_html(&headers) {
-        return views::home(State(app)).await;
+        return views::home(State(app), Query(views::Home::default())).await;
     }
     let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
     Ok(([(VARY, "Accept")], Json(Listed { runs })).into_response())
@@ -137,7 +154,8 @@ pub(crate) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     if wants_html(&headers) {
-        return views::run(&app, &run).await;
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        return views::run(&app, &run, host).await;
     }
     Ok(([(VARY, "Accept")], Json(run.state().await?)).into_response())
 }
@@ -155,6 +173,42 @@ pub(crate) async fn stop(
         true => Redirect::to(&summary.url).into_response(),
         false => (StatusCode::ACCEPTED, Json(summary)).into_response(),
     })
+}
+
+/// The metrics of a run.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct MetricsTable {
+    /// What each means.
+    metrics: &'static [Metric],
+    /// One row an epoch: `epoch` and every metric by its name.
+    epochs: Vec<Map<String, Value>>,
+}
+
+/// The metrics of a run in few points.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct MetricsThinned {
+    /// What each means.
+    metrics: &'static [Metric],
+    /// The points, by metric.
+    #[serde(flatten)]
+    thinned: Thinned,
+}
+
+/// The metrics of a run, whole or in few points.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub(crate) enum MetricsAnswer {
+    /// Every epoch.
+    Table(MetricsTable),
+    /// Few points.
+    Thinned(MetricsThinned),
+}
+
+/// What each metric means.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct MetricsKnown {
+    /// In the order in which tables show them.
+    metrics: &'static [Metric],
 }
 
 #[derive(Deserialize)]
@@ -179,10 +233,9 @@ pub(crate) async fn metrics(
     let history = run.state().await?.history;
     if let Some(points) = query.points.as_deref().filter(|_| !csv) {
         let rows = history.iter().map(|report| (report.epoch, &report.metrics)).collect::<Vec<_>>();
-        let Thinned { rows, series } = series::of_epochs(&rows, number_of_points(points)?);
-        return Ok(
-            ([(VARY, "Accept")], Json(json!({"metrics": METRICS, "rows": rows, "series": series}))).into_response()
-        );
+        let thinned = series::of_epochs(&rows, number_of_points(points)?);
+        let answer = MetricsAnswer::Thinned(MetricsThinned { metrics: METRICS, thinned });
+        return Ok(([(VARY, "Accept")], Json(answer)).into_response());
     }
     if csv {
         let kind = [(CONTENT_TYPE, "text/csv; charset=utf-8"), (VARY, "Accept")];
@@ -193,8 +246,8 @@ pub(crate) async fn metrics(
         row.extend(report.metrics.into_iter().map(|(name, value)| (name, json!(value))));
         row
     });
-    let epochs = epochs.collect::<Vec<_>>();
-    Ok(([(VARY, "Accept")], Json(json!({"metrics": METRICS, "epochs": epochs}))).into_response())
+    let table = MetricsTable { metrics: METRICS, epochs: epochs.collect() };
+    Ok(([(VARY, "Accept")], Json(MetricsAnswer::Table(table))).into_response())
 }
 
 fn number_of_points(text: &str) -> Result<usize, Error> {
@@ -216,6 +269,6 @@ pub(crate) async fn progress(Found(run): Found, Query(query): Query<HowMany>) ->
 }
 
 /// `GET /metrics-table`
-pub(crate) async fn metrics_table() -> Json<Value> {
-    Json(json!({"metrics": METRICS}))
+pub(crate) async fn metrics_table() -> Json<MetricsKnown> {
+    Json(MetricsKnown { metrics: METRICS })
 }

@@ -15,7 +15,8 @@ use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -44,19 +45,37 @@ fn unreadable(error: &io::Error) -> Error {
     }
 }
 
+/// The files of a run.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Artifacts {
+    /// By name.
+    artifacts: Vec<Artifact>,
+}
+
+/// A file of a run.
+#[derive(JsonSchema, Serialize)]
+struct Artifact {
+    /// Its name: a relative path with `/` between the parts.
+    name: String,
+    /// Its size.
+    size_bytes: u64,
+    /// The type by which it is sent.
+    content_type: &'static str,
+    /// Where it is.
+    url: String,
+}
+
 /// `GET /runs/{id}/artifacts`
-pub(crate) async fn list(Found(run): Found) -> Result<Json<Value>, Error> {
+pub(crate) async fn list(Found(run): Found) -> Result<Json<Artifacts>, Error> {
     let folder = run.folder.clone();
     let files = tokio::task::spawn_blocking(move || folder.list()).await?.map_err(|error| unreadable(&error))?;
-    let told = |file: &ArtifactInfo| {
-        json!({
-            "name": file.name.to_string(),
-            "size_bytes": file.size_bytes,
-            "content_type": content_type(&file.name),
-            "url": format!("/runs/{}/artifacts/{}", run.id, file.name),
-        })
+    let told = |file: &ArtifactInfo| Artifact {
+        name: file.name.to_string(),
+        size_bytes: file.size_bytes,
+        content_type: content_type(&file.name),
+        url: format!("/runs/{}/artifacts/{}", run.id, file.name),
     };
-    Ok(Json(json!({"artifacts": files.iter().map(told).collect::<Vec<_>>()})))
+    Ok(Json(Artifacts { artifacts: files.iter().map(told).collect() }))
 }
 
 /// `GET /runs/{id}/artifacts/{name}`

@@ -59,11 +59,11 @@ pub(crate) async fn read(Path(path): Path<String>, headers: HeaderMap) -> Result
         let _ = write!(tag, "{byte:02x}");
         tag
     });
-    let tag = format!("\"{tag}\"");
+    let tag = format!("W/\"{tag}\"");
     // Asked for anew each time, so that an upgrade shows at once; the answer is nearly always 304.
     let head = [(ETAG, tag.clone()), (CACHE_CONTROL, "no-cache".into())];
     let known =
-        headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|tags| tags.contains(&tag));
+        headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|tags| tags.contains(&tag[2..]));
     if known {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }

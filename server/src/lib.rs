@@ -10,10 +10,14 @@
 //! | [`series`] | long series in few points |
 //! | [`datasets`] | the images, loaded once |
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
+//! | [`stats`], `groups` | what several runs say together |
+//! | `estimate`, `sweeps`, `claims`, `diff` | how long runs will take; runs by groups, put to the test, side by side |
 //! | `api`, `live`, `artifacts`, `embeddings`, `images`, `replay`, `assets` | what HTTP answers to programs |
 //! | [`pages`], `views` | what it answers to people |
+//! | `openapi` | all of that as an OpenAPI document and its page |
 //! | [`error`] | failures in two renderings |
 //! | `guard`, [`auth`], [`limits`] | what every request must pass: where it comes from, who sends it, how much it asks for |
+//! | `conditional` | what every answer may carry: an ETag, and gzip |
 //! | [`monitor`] | what operators watch |
 //! | [`serve`], `connections` | from an address to a running server, and to its end |
 //!
@@ -37,17 +41,25 @@ pub mod scheduler;
 pub mod series;
 pub mod serve;
 pub mod state;
+pub mod stats;
 pub mod store;
 
 mod api;
 mod artifacts;
 mod assets;
+mod claims;
+mod conditional;
 mod connections;
+mod diff;
 mod embeddings;
+mod estimate;
+mod groups;
 mod guard;
 mod images;
 mod live;
+mod openapi;
 mod replay;
+mod sweeps;
 mod text;
 mod views;
 
@@ -64,6 +76,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use std::sync::Arc;
 use tokio::sync::watch;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -119,12 +133,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/compare", get(views::compare))
         .route("/compare/replay", get(replay::read))
         .route("/runs", get(api::list).post(api::start))
+        .route("/runs/plan", post(estimate::plan))
         .route("/runs/{id}", get(api::read))
         .route("/runs/{id}/stop", post(api::stop))
         .route("/runs/{id}/events", get(live::one))
         .route("/events", get(live::several))
         .route("/runs/{id}/metrics", get(api::metrics))
         .route("/runs/{id}/progress", get(api::progress))
+        .route("/sweeps/{id}", get(sweeps::read))
+        .route("/sweeps/{id}/stop", post(sweeps::stop))
+        .route("/groups", get(sweeps::any))
+        .route("/claims", get(claims::read))
+        .route("/diff", get(diff::read))
         .route("/metrics-table", get(api::metrics_table))
         .route("/runs/{id}/embeddings/{epoch}", get(embeddings::read))
         .route("/runs/{id}/artifacts", get(artifacts::list))
@@ -134,16 +154,20 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/data/{set}/images/{split}/{file}", get(images::image))
         .route("/data/{set}/sheet/{split}", get(images::sheet))
         .route("/static/{*path}", get(assets::read))
+        .route("/openapi.json", get(openapi::json))
+        .route("/api", get(openapi::page))
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(monitor::ready))
         .route("/metrics", get(monitor::metrics))
         .route("/login", get(auth::page).post(auth::log_in))
         .route("/logout", post(auth::log_out))
+        .layer(from_fn(conditional::answer))
         .layer(from_fn(limits::read_body))
         .layer(from_fn_with_state(app.clone(), auth::check))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn(error::render))
         .layer(from_fn(monitor::log))
         .layer(from_fn(guard::headers))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(conditional::pays()))
         .with_state(app)
 }

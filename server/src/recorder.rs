@@ -79,7 +79,14 @@ fn train_run(run: &Run, spec: &RunSpec, datasets: &Datasets, emit: &mut dyn FnMu
         Ok(dataset) => dataset,
         Err(error) => return RunEvent::Failed { reason: error.to_string() },
     };
-    match train(spec, &dataset, run.stop_flag(), emit) {
+    let mut emit = |mut emission: Emission| {
+        if let RunEvent::Started(start) = &mut emission.event {
+            start.host = Some(gethostname::gethostname().to_string_lossy().into_owned());
+            start.commit = option_env!("CENTERSCOPE_COMMIT").map(String::from);
+        }
+        emit(emission);
+    };
+    match train(spec, &dataset, run.stop_flag(), &mut emit) {
         Ok(Outcome::Finished) => RunEvent::Finished,
         Ok(Outcome::Stopped) => RunEvent::Killed { reason: run.stop_reason().into() },
         Err(error) => RunEvent::Failed { reason: error.to_string() },
@@ -105,7 +112,7 @@ mod tests {
     fn run() -> (TempDir, Run) {
         let home = tempfile::tempdir().unwrap();
         let spec = RunSpec::preset(Profile::Quick, Network::Deep, Distance::Root);
-        let scheduled = RunEvent::Scheduled { name: "test".into(), comparison: None, spec };
+        let scheduled = RunEvent::Scheduled { name: "test".into(), comparison: None, sweep: None, spec };
         let run = Run::create(RunId::fresh(), RunFolder::at(home.path().join("run")), scheduled).unwrap();
         (home, run)
     }

@@ -1,11 +1,15 @@
 //! From the body of `POST /runs`, the home page's form or the command line to the runs that are meant.
+//!
+//! A field that takes a number or a word may hold several values: a list, or a range of numbers. Then the request is a
+//! sweep, and every combination of the values is a run.
 
-use crate::scheduler::Order;
+use crate::scheduler::{Order, QUEUE};
+use crate::text;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use trainer::device;
-use trainer::spec::{DeviceChoice, Kind, Profile, RunSpec, SpecError, Variant, field};
+use trainer::spec::{DeviceChoice, FIELDS, Field, Kind, Profile, RunSpec, SpecError, Variant, field};
 
 /// Runs in one comparison at most.
 const MOST: usize = 6;
@@ -15,32 +19,166 @@ const MOST: usize = 6;
 pub struct Plan {
     /// The runs, in order.
     pub orders: Vec<Order>,
-    /// Whether they belong together.
-    pub comparison: bool,
+    /// What they belong to.
+    pub group: Group,
 }
 
-/// Reads a request: one run where it names a variant or its parts, a comparison where it names `variants` or nothing.
+/// What the runs of a request belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// It is one run.
+    Alone,
+    /// A comparison: variants side by side.
+    Comparison,
+    /// A sweep: every combination of several values.
+    Sweep,
+}
+
+impl Plan {
+    /// The orders, as members of the comparison or sweep `id`.
+    pub fn into_orders(self, id: &str) -> Vec<Order> {
+        let member = |group| (self.group == group).then(|| id.to_string());
+        let (comparison, sweep) = (member(Group::Comparison), member(Group::Sweep));
+        let orders = self.orders.into_iter();
+        orders.map(|order| Order { comparison: comparison.clone(), sweep: sweep.clone(), ..order }).collect()
+    }
+}
+
+/// A field and the values it goes through.
+struct Axis {
+    field: &'static Field,
+    values: Vec<Value>,
+}
+
+/// Reads a request: one run where it names a variant or its parts, a comparison where it names `variants` or nothing, a
+/// sweep where a field has several values.
 ///
 /// # Errors
 /// Names the field, its value and what is expected.
 pub fn plan(mut request: Map<String, Value>) -> Result<Plan, SpecError> {
+    let mut axes = take_axes(&mut request)?;
+    let named = |part: &&str| request.contains_key(*part) || axes.iter().any(|axis| axis.field.name == *part);
+    let parted = ["variant", "network", "distance"].into_iter().find(named);
     let variants = match request.remove("variants") {
-        Some(_) if request.contains_key("variant") => {
-            let value = request["variant"].clone();
+        Some(_) if parted == Some("variant") => {
+            let value = request.remove("variant").unwrap_or_else(|| json!("several"));
             return Err(SpecError::new("variant", value, "nothing beside variants: leave out one of the two"));
         }
         Some(list) => Some(variant_list(&list)?),
-        None if ["variant", "network", "distance"].iter().any(|part| request.contains_key(*part)) => None,
+        None if parted.is_some() => None,
         None => Some(Variant::ALL.to_vec()),
     };
-    let Some(variants) = variants else {
-        return Ok(Plan { orders: vec![order(&request, false)?], comparison: false });
+    let group = match (axes.is_empty(), &variants) {
+        (false, _) => Group::Sweep,
+        (true, Some(_)) => Group::Comparison,
+        (true, None) => Group::Alone,
     };
-    let orders = variants.iter().map(|variant| {
-        request.insert("variant".into(), json!(variant));
-        order(&request, true)
+    if let (Some(variants), Some(field)) = (variants, field("variant")) {
+        axes.push(Axis { field, values: variants.iter().map(|variant| json!(variant)).collect() });
+    }
+    // The seed changes last: whatever is compared by seed has its first pairs early.
+    axes.sort_by_key(|axis| (axis.field.name != "seed", FIELDS.iter().position(|f| f.name == axis.field.name)));
+    if group == Group::Sweep {
+        check_size(&axes)?;
+    }
+    let orders = combinations(&axes).into_iter().map(|values| {
+        let mut request = request.clone();
+        request.extend(values.iter().map(|(field, value)| (field.name.into(), (*value).clone())));
+        order(&request, &values)
     });
-    Ok(Plan { orders: orders.collect::<Result<_, _>>()?, comparison: true })
+    Ok(Plan { orders: orders.collect::<Result<_, _>>()?, group })
+}
+
+/// Takes the fields with several values out of the request.
+fn take_axes(request: &mut Map<String, Value>) -> Result<Vec<Axis>, SpecError> {
+    if let Some(seeds) = request.remove("seeds") {
+        if request.contains_key("seed") {
+            return Err(SpecError::new("seeds", seeds, "nothing beside seed: leave out one of the two"));
+        }
+        // One seed under that name is meant as a list, too.
+        request.insert("seed".into(), if seeds.is_u64() { json!([seeds]) } else { seeds });
+    }
+    let several = |name: &str, value: &Value| {
+        let field = field(name).filter(|f| !matches!(f.kind, Kind::Text { .. }))?;
+        matches!(value, Value::Array(_) | Value::Object(_)).then_some(field)
+    };
+    let found = request.iter().filter_map(|(name, value)| several(name, value));
+    let found = found.collect::<Vec<_>>();
+    let axes = found.into_iter().map(|field| {
+        let value = request.remove(field.name).unwrap_or_default();
+        Ok(Axis { field, values: values_of(field, &value)? })
+    });
+    axes.collect()
+}
+
+/// The values that a list or a range stands for.
+fn values_of(field: &Field, several: &Value) -> Result<Vec<Value>, SpecError> {
+    let wrong = |expected: String| SpecError::new(field.name, several.clone(), expected);
+    let values = match several {
+        Value::Array(values) => values.clone(),
+        range => range_of(field, range).ok_or_else(|| {
+            wrong(format!(
+                "{}, a list of such, or a range like {{\"from\": 1, \"to\": 5, \"step\": 1}} of at most {QUEUE} numbers",
+                field.expected()
+            ))
+        })?,
+    };
+    if values.is_empty() || values.len() > QUEUE {
+        return Err(wrong(format!("a list of 1 to {QUEUE} values")));
+    }
+    for (i, value) in values.iter().enumerate() {
+        field.check(value)?;
+        if values[..i].contains(value) {
+            return Err(wrong(format!("each value once, but {value} comes again")));
+        }
+    }
+    Ok(values)
+}
+
+/// `{"from", "to", "step"}`, both ends included where the steps meet them; `step` is 1 unless it is said.
+fn range_of(field: &Field, range: &Value) -> Option<Vec<Value>> {
+    let range = range.as_object().filter(|r| r.keys().all(|key| matches!(key.as_str(), "from" | "to" | "step")))?;
+    let number = |key: &str| range.get(key).and_then(Value::as_f64);
+    let (from, to) = (number("from")?, number("to")?);
+    let step = if range.contains_key("step") { number("step")? } else { 1.0 };
+    // Whatever rounding does to the last step, it is still meant.
+    let steps = ((to - from) / step + 1e-9).floor();
+    if step <= 0.0 || !(0.0..QUEUE as f64).contains(&steps) {
+        return None;
+    }
+    (0..=steps as u32)
+        .map(|i| {
+            // Twelve digits: 0.1 + 2 · 0.1 is meant as 0.3.
+            let value = format!("{:.11e}", from + f64::from(i) * step).parse::<f64>().ok()?;
+            match field.kind {
+                Kind::Whole { .. } => (value.fract() == 0.0 && value >= 0.0).then(|| json!(value as u64)),
+                Kind::Number { .. } => Some(json!(value)),
+                Kind::Word(_) | Kind::Text { .. } => None,
+            }
+        })
+        .collect()
+}
+
+fn check_size(axes: &[Axis]) -> Result<(), SpecError> {
+    let count = axes.iter().map(|axis| axis.values.len()).fold(1, usize::saturating_mul);
+    let longest = axes.iter().max_by_key(|axis| axis.values.len());
+    if let Some(longest) = longest.filter(|_| count > QUEUE) {
+        let product = axes.iter().map(|axis| axis.values.len().to_string()).collect::<Vec<_>>().join(" × ");
+        let expected = format!("fewer values: {product} = {count} runs, and a sweep holds at most {QUEUE}");
+        return Err(SpecError::new(longest.field.name, json!(longest.values), expected));
+    }
+    Ok(())
+}
+
+/// Every combination of the axes' values; the first axis changes last.
+fn combinations(axes: &[Axis]) -> Vec<Vec<(&'static Field, &Value)>> {
+    axes.iter().fold(vec![Vec::new()], |all, axis| {
+        let with = |one: &Vec<_>| {
+            let one = one.clone();
+            axis.values.iter().map(move |value| [one.clone(), vec![(axis.field, value)]].concat())
+        };
+        all.iter().flat_map(with).collect()
+    })
 }
 
 fn variant_list(list: &Value) -> Result<Vec<Variant>, SpecError> {
@@ -52,18 +190,44 @@ fn variant_list(list: &Value) -> Result<Vec<Variant>, SpecError> {
     })
 }
 
-fn order(request: &Map<String, Value>, of_several: bool) -> Result<Order, SpecError> {
+/// A run; `values` are those that tell it from the others of its request.
+fn order(request: &Map<String, Value>, values: &[(&'static Field, &Value)]) -> Result<Order, SpecError> {
     let asked = request.get("device").and_then(Value::as_str).and_then(DeviceChoice::from_word);
     let spec = RunSpec::from_request(request, default_profile(asked.unwrap_or(DeviceChoice::Auto)))?;
     device::check(spec.device).map_err(|reason| {
         SpecError::new("device", json!(spec.device), format!("a device that can be used here ({reason})"))
     })?;
+    // The label says the variant and its parts, the end the seed.
+    let said = ["seed", "variant", "network", "distance"];
+    let settings = values.iter().filter(|(field, _)| !said.contains(&field.name));
+    let settings = settings.map(|(field, value)| format!(" {} {}", field.name, text::plain(value))).collect::<String>();
+    let several_seeds = values.iter().any(|(field, _)| field.name == "seed");
+    let seed = format!(" seed {}", spec.seed);
     let name = match request.get("name").and_then(Value::as_str) {
-        Some(name) if of_several => format!("{name} · {}", spec.label()),
-        Some(name) => name.into(),
-        None => format!("{} seed {}", spec.label(), spec.seed),
+        Some(name) if values.is_empty() => name.into(),
+        Some(name) => format!("{name} · {}{settings}{}", spec.label(), if several_seeds { &seed } else { "" }),
+        None if settings.is_empty() => default_name(&spec),
+        None => format!("{}{settings}{seed}", spec.label()),
     };
-    Ok(Order { name, spec })
+    Ok(Order { name, spec, comparison: None, sweep: None })
+}
+
+fn default_name(spec: &RunSpec) -> String {
+    format!("{} seed {}", spec.label(), spec.seed)
+}
+
+/// The request that gives a run of this name and spec again.
+pub fn again(name: &str, spec: &RunSpec) -> Map<String, Value> {
+    let spec_value = serde_json::to_value(spec).unwrap_or_default();
+    let value = |field: &Field| match field.name {
+        // A name made from the settings is made anew, or it would belie those that are changed.
+        "name" if name == default_name(spec) => None,
+        "name" => Some(json!(name)).filter(|name| field.check(name).is_ok()),
+        "variant" => spec.variant().map(|variant| json!(variant)),
+        "network" | "distance" if spec.variant().is_some() => None,
+        other => spec_value.get(other).cloned(),
+    };
+    FIELDS.iter().filter_map(|field| Some((field.name.into(), value(field)?))).collect()
 }
 
 /// The original numbers where a GPU carries them, minutes' worth of work elsewhere.
@@ -109,7 +273,7 @@ pub fn from_json(body: &[u8]) -> serde_json::Result<Map<String, Value>> {
 }
 
 /// A request from pairs of text, as a form or a command line gives them: empty means absent, `variants` may come again
-/// and again, and numbers are numbers.
+/// and again, and numbers are numbers: one, several (`1, 2, 3`) or a range (`1..5`, `0.1..0.5 step 0.1`).
 pub fn from_text(pairs: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
     let mut request = Map::new();
     for (name, text) in pairs.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
@@ -120,9 +284,8 @@ pub fn from_text(pairs: impl IntoIterator<Item = (String, String)>) -> Map<Strin
             continue;
         }
         let text = text.trim();
-        let number = || text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<f64>().map(Value::from));
-        let value = match field(&name).map(|f| f.kind) {
-            Some(Kind::Whole { .. } | Kind::Number { .. }) => number().unwrap_or_else(|_| text.into()),
+        let value = match field(if name == "seeds" { "seed" } else { &name }).map(|f| f.kind) {
+            Some(Kind::Whole { .. } | Kind::Number { .. }) => numbers(text),
             _ => text.into(),
         };
         request.insert(name, value);
@@ -130,23 +293,47 @@ pub fn from_text(pairs: impl IntoIterator<Item = (String, String)>) -> Map<Strin
     request
 }
 
+/// What a text with one or several numbers stands for; the text itself where it is neither, so that an error can quote it.
+fn numbers(text: &str) -> Value {
+    let number = |text: &str| {
+        let text = text.trim();
+        text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<f64>().map(Value::from)).ok()
+    };
+    if let Some((from, rest)) = text.split_once("..") {
+        let (to, step) = rest.split_once("step").map_or((rest, None), |(to, step)| (to, Some(step)));
+        let (from, to, step) = (number(from), number(to), step.map_or(Some(json!(1)), number));
+        return match (from, to, step) {
+            (Some(from), Some(to), Some(step)) => json!({"from": from, "to": to, "step": step}),
+            _ => text.into(),
+        };
+    }
+    if text.contains(',') {
+        let several = text.split(',').map(number).collect::<Option<Vec<_>>>();
+        return several.map_or_else(|| text.into(), Value::Array);
+    }
+    number(text).unwrap_or_else(|| text.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(request: Value) -> Result<(bool, Vec<String>), SpecError> {
+    fn names(request: Value) -> Result<(Group, Vec<String>), SpecError> {
         let plan = plan(request.as_object().unwrap().clone())?;
-        Ok((plan.comparison, plan.orders.into_iter().map(|o| o.name).collect()))
+        Ok((plan.group, plan.orders.into_iter().map(|o| o.name).collect()))
     }
 
     #[test]
     fn nothing_said_means_all_three_variants() {
         let all = ["V1.0 seed 7", "V1.1 seed 7", "V1.2 seed 7"].map(String::from).to_vec();
-        assert_eq!(names(json!({"seed": 7})).unwrap(), (true, all));
-        assert_eq!(names(json!({"variant": "v1.1"})).unwrap(), (false, vec!["V1.1 seed 1".into()]));
-        assert_eq!(names(json!({"network": "shallow"})).unwrap(), (false, vec!["shallow · squared seed 1".into()]));
+        assert_eq!(names(json!({"seed": 7})).unwrap(), (Group::Comparison, all));
+        assert_eq!(names(json!({"variant": "v1.1"})).unwrap(), (Group::Alone, vec!["V1.1 seed 1".into()]));
+        assert_eq!(
+            names(json!({"network": "shallow"})).unwrap(),
+            (Group::Alone, vec!["shallow · squared seed 1".into()])
+        );
         let two = names(json!({"variants": ["v1.2", "v1.0"], "name": "mine"})).unwrap();
-        assert_eq!(two, (true, vec!["mine · V1.2".into(), "mine · V1.0".into()]));
+        assert_eq!(two, (Group::Comparison, vec!["mine · V1.2".into(), "mine · V1.0".into()]));
     }
 
     #[test]
@@ -166,11 +353,76 @@ mod tests {
     }
 
     #[test]
+    fn several_values_make_every_combination_with_the_seed_changing_last() {
+        let (group, all) = names(json!({"variants": ["v1.0", "v1.1"], "seeds": [1, 2], "lambda": [0.1, 10]})).unwrap();
+        assert_eq!(group, Group::Sweep);
+        let of = |seed: u32| {
+            ["V1.0 lambda 0.1", "V1.0 lambda 10", "V1.1 lambda 0.1", "V1.1 lambda 10"]
+                .map(|n| format!("{n} seed {seed}"))
+        };
+        assert_eq!(all, [of(1), of(2)].concat());
+        let (_, all) = names(json!({"variant": "v1.2", "seed": {"from": 3, "to": 5}, "name": "mine"})).unwrap();
+        assert_eq!(all, ["mine · V1.2 seed 3", "mine · V1.2 seed 4", "mine · V1.2 seed 5"]);
+        let lambdas = plan(
+            json!({"variant": "v1.0", "lambda": {"from": 0.1, "to": 0.5, "step": 0.1}}).as_object().unwrap().clone(),
+        );
+        let lambdas = lambdas.unwrap().orders.iter().map(|order| order.spec.lambda).collect::<Vec<_>>();
+        assert_eq!(lambdas, [0.1, 0.2, 0.3, 0.4, 0.5]);
+        assert_eq!(names(json!({"network": ["deep", "shallow"]})).unwrap().1.len(), 2);
+        assert_eq!(names(json!({"seeds": [1, 2]})).unwrap().1.len(), 6, "no variant said: all three");
+    }
+
+    #[test]
+    fn a_sweep_that_cannot_be_is_told_by_its_field() {
+        for (field, bad) in [
+            ("seed", json!({"seeds": []})),
+            ("seed", json!({"seeds": [1, 1]})),
+            ("seed", json!({"seeds": [1, -1]})),
+            ("seed", json!({"seeds": {"from": 5, "to": 1}})),
+            ("seed", json!({"seeds": {"from": 1, "to": 2, "step": 0.5}})),
+            ("seed", json!({"seeds": {"from": 1, "until": 2}})),
+            ("seed", json!({"variant": "v1.0", "seeds": {"from": 1, "to": 101}})),
+            ("seed", json!({"variants": ["v1.0", "v1.1", "v1.2"], "seeds": {"from": 1, "to": 34}})),
+            ("lr", json!({"lr": {"from": 0, "to": 1, "step": 0}})),
+            ("lr", json!({"lr": {"from": 0, "to": 1, "step": 1e-300}})),
+            ("seeds", json!({"seeds": [1], "seed": 1})),
+            ("variant", json!({"variants": ["v1.0"], "variant": ["v1.0", "v1.1"]})),
+            ("distance", json!({"variant": ["v1.0", "v1.1"], "distance": "root"})),
+            ("dataset", json!({"dataset": {"from": 1, "to": 2}})),
+            ("name", json!({"name": ["a", "b"]})),
+        ] {
+            assert_eq!(names(bad.clone()).unwrap_err().field, field, "{bad}");
+        }
+        let error = names(json!({"variants": ["v1.0", "v1.1", "v1.2"], "seeds": {"from": 1, "to": 34}})).unwrap_err();
+        assert!(error.expected.contains("34 × 3 = 102 runs"), "{error}");
+    }
+
+    #[test]
+    fn a_run_can_be_asked_for_again() {
+        for request in [
+            json!({"variant": "v1.1", "lambda": 0.25, "seed": 9, "name": "mine", "profile": "full"}),
+            json!({"network": "shallow", "distance": "squared", "name": "x".repeat(120)}),
+        ] {
+            let first = plan(request.as_object().unwrap().clone()).unwrap().orders.remove(0);
+            let again = again(&first.name, &first.spec);
+            let again = plan(again).unwrap().orders.remove(0);
+            assert_eq!((again.name, again.spec), (first.name, first.spec));
+        }
+    }
+
+    #[test]
     fn a_form_is_read_like_json() {
         let pairs =
             [("epochs", "3"), ("lr", "0.5"), ("name", " a "), ("seed", ""), ("variants", "v1.0"), ("width", "x")];
         let request = from_text(pairs.map(|(a, b)| (a.into(), b.into())));
         let expected = json!({"epochs": 3, "lr": 0.5, "name": "a", "variants": ["v1.0"], "width": "x"});
+        assert_eq!(Value::Object(request), expected);
+        let several =
+            [("seed", "1..5"), ("lambda", "0.1, 1,10"), ("lr", "0..1 step 0.5"), ("epochs", "1,x"), ("width", "1..")];
+        let request = from_text(several.map(|(a, b)| (a.into(), b.into())));
+        let range = |from: u32, to: u32, step: Value| json!({"from": from, "to": to, "step": step});
+        let expected = json!({"seed": range(1, 5, json!(1)), "lambda": [0.1, 1, 10], "lr": range(0, 1, json!(0.5)),
+            "epochs": "1,x", "width": "1.."});
         assert_eq!(Value::Object(request), expected);
     }
 }

@@ -8,6 +8,7 @@
 //! the disk when somebody asks, so that thousands of runs open fast and cost little.
 
 use crate::run_files;
+use crate::scheduler::Order;
 use crate::series::{self, Thinned};
 use crate::state::{LogError, LogLine, RunState, Summary};
 use crate::store::{self, Log, RunFolder, RunId, Store};
@@ -414,10 +415,9 @@ impl Registry {
     ///
     /// # Errors
     /// Its folder can't be made or written.
-    pub fn create(&self, name: String, comparison: Option<String>, spec: RunSpec) -> Result<Arc<Run>, RecordError> {
+    pub fn create(&self, order: Order) -> Result<Arc<Run>, RecordError> {
         let id = RunId::fresh();
-        let scheduled = RunEvent::Scheduled { name, comparison, spec };
-        let run = Arc::new(Run::create(id, self.store.folder(id), scheduled)?);
+        let run = Arc::new(Run::create(id, self.store.folder(id), order.scheduled())?);
         unpoison(self.runs.write()).insert(id, run.clone());
         Ok(run)
     }

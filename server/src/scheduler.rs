@@ -23,6 +23,18 @@ pub struct Order {
     pub name: String,
     /// What it will do.
     pub spec: RunSpec,
+    /// The comparison it belongs to.
+    pub comparison: Option<String>,
+    /// The sweep it belongs to.
+    pub sweep: Option<String>,
+}
+
+impl Order {
+    /// The first event of its run.
+    pub fn scheduled(self) -> RunEvent {
+        let Order { name, spec, comparison, sweep } = self;
+        RunEvent::Scheduled { name, comparison, sweep, spec }
+    }
 }
 
 /// Starts, queues and stops runs.
@@ -74,11 +86,7 @@ impl Scheduler {
     ///
     /// # Errors
     /// The queue is full, the server is about to end, or a folder can't be made.
-    pub fn submit(
-        self: &Arc<Self>,
-        orders: Vec<Order>,
-        comparison: Option<&str>,
-    ) -> Result<Vec<Arc<Run>>, SubmitError> {
+    pub fn submit(self: &Arc<Self>, orders: Vec<Order>) -> Result<Vec<Arc<Run>>, SubmitError> {
         let count = orders.len();
         {
             let mut desk = self.desk();
@@ -91,8 +99,9 @@ impl Scheduler {
             }
             desk.reserved += count;
         }
-        let made = orders.into_iter().map(|Order { name, spec }| {
-            self.registry.create(name, comparison.map(String::from), spec.clone()).map(|run| (run, spec))
+        let made = orders.into_iter().map(|order| {
+            let spec = order.spec.clone();
+            self.registry.create(order).map(|run| (run, spec))
         });
         let made = made.collect::<Vec<_>>();
         let mut runs = Vec::new();
@@ -112,8 +121,8 @@ impl Scheduler {
             }
         }
         if let Some(error) = failure {
-            // Half a comparison compares nothing.
-            runs.iter().for_each(|run| self.stop(run, "the other runs of the comparison could not be made"));
+            // Half a comparison compares nothing, and half a sweep misleads.
+            runs.iter().for_each(|run| self.stop(run, "the other runs of its comparison or sweep could not be made"));
             return Err(error.into());
         }
         self.pump();

@@ -4,6 +4,7 @@
 //! they come from.
 
 use crate::state::TimedProgress;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +23,7 @@ const COLUMNS: [&str; 4] = ["loss", "cross_entropy", "center_loss", "images_per_
 const ROW: usize = 8 + 3 * 4 + COLUMNS.len() * 8;
 
 /// Some points of a series.
-#[derive(Debug, Default, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq, JsonSchema, Serialize)]
 pub struct Points {
     /// Where each lies, in epochs since the beginning.
     pub at: Vec<f64>,
@@ -31,7 +32,7 @@ pub struct Points {
 }
 
 /// What is sent of several series of one length.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Thinned {
     /// Points there are.
     pub rows: usize,

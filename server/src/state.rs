@@ -4,6 +4,7 @@
 //! all of them apply the same lines.
 
 use crate::store::RunId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use trainer::event::{DataInfo, EpochReport, Progress, RunEvent, Start};
 use trainer::spec::{Distance, Network, RunSpec, Variant};
@@ -21,7 +22,7 @@ pub struct LogLine {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// It waits for its turn.
@@ -62,7 +63,7 @@ impl Status {
 }
 
 /// A run in a few numbers; also the content of `run.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Summary {
     /// Its id.
     pub id: RunId,
@@ -80,6 +81,9 @@ pub struct Summary {
     pub status: Status,
     /// The comparison it belongs to.
     pub comparison: Option<String>,
+    /// The sweep it belongs to.
+    #[serde(default)]
+    pub sweep: Option<String>,
     /// When it was accepted.
     pub created_ms: u64,
     /// When training began.
@@ -115,7 +119,7 @@ pub struct Summary {
 }
 
 /// A sign of life, with its time.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct TimedProgress {
     /// When, in milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,
@@ -125,7 +129,7 @@ pub struct TimedProgress {
 }
 
 /// Everything that a run's log tells.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct RunState {
     /// The part that lists need.
     #[serde(flatten)]
@@ -144,6 +148,12 @@ pub struct RunState {
     pub parameters: Option<usize>,
     /// Version of the program that trained.
     pub version: Option<String>,
+    /// Commit it was built from, `+changes` behind it where the checkout held more.
+    pub commit: Option<String>,
+    /// Name of the machine that trained.
+    pub host: Option<String>,
+    /// Threads that computed.
+    pub threads: Option<usize>,
     /// The epochs done, in order.
     pub history: Vec<EpochReport>,
     /// Every sign of life, in order.
@@ -189,7 +199,9 @@ impl RunState {
     /// # Errors
     /// The line is no `scheduled` event.
     pub fn begin(id: RunId, line: &LogLine) -> Result<RunState, LogError> {
-        let RunEvent::Scheduled { name, comparison, spec } = &line.event else { return Err(LogError::NoBeginning) };
+        let RunEvent::Scheduled { name, comparison, sweep, spec } = &line.event else {
+            return Err(LogError::NoBeginning);
+        };
         let summary = Summary {
             id,
             name: name.clone(),
@@ -199,6 +211,7 @@ impl RunState {
             distance: spec.distance,
             status: Status::Scheduled,
             comparison: comparison.clone(),
+            sweep: sweep.clone(),
             created_ms: line.time_ms,
             started_ms: None,
             ended_ms: None,
@@ -225,6 +238,9 @@ impl RunState {
             steps_per_epoch: None,
             parameters: None,
             version: None,
+            commit: None,
+            host: None,
+            threads: None,
             history: Vec::new(),
             progress: Vec::new(),
         })
@@ -262,6 +278,9 @@ impl RunState {
         self.steps_per_epoch = Some(start.steps_per_epoch);
         self.parameters = Some(start.parameters);
         self.version = Some(start.version.clone());
+        self.commit = start.commit.clone();
+        self.host = start.host.clone();
+        self.threads = start.threads;
     }
 
     fn epoch(&mut self, report: &EpochReport) {

@@ -1,6 +1,7 @@
 //! Numbers and times as people read them.
 
 use serde_json::Value;
+use trainer::measure::Metric;
 
 /// Stands where nothing is known yet.
 const DASH: &str = "–";
@@ -24,6 +25,56 @@ pub(crate) fn number(number: Option<f64>) -> String {
         size if size < 1000.0 => format!("{n:.2}"),
         _ => format!("{n:.0}"),
     }))
+}
+
+/// A metric's value the way its kind is read: accuracies as `97.31 %`.
+pub(crate) fn metric(metric: &Metric, value: f64) -> String {
+    match metric.name.ends_with("accuracy") {
+        true => format!("{:.2} %", value * 100.0),
+        false => number(Some(value)),
+    }
+}
+
+/// The same without needless digits: `98 %`.
+pub(crate) fn short_metric(metric: &Metric, value: f64) -> String {
+    match metric.name.ends_with("accuracy") {
+        true => format!("{} %", (value * 1e8).round() / 1e6),
+        false => value.to_string(),
+    }
+}
+
+/// A number with its sign, a true minus, and at most so many decimals: `+2.5`, `−1`.
+pub(crate) fn signed(n: f64, decimals: usize) -> String {
+    let size = format!("{:.decimals$}", n.abs());
+    let size = if size.contains('.') { size.trim_end_matches('0').trim_end_matches('.') } else { &size };
+    match size {
+        "0" => "0".into(),
+        size if n < 0.0 => format!("−{size}"),
+        size => format!("+{size}"),
+    }
+}
+
+/// A difference of a metric: accuracies in percentage points.
+pub(crate) fn signed_metric(metric: &Metric, value: f64) -> String {
+    if metric.name.ends_with("accuracy") {
+        return format!("{} pp", signed(value * 100.0, 2));
+    }
+    let size = number(Some(value.abs()));
+    match value {
+        0.0 => size,
+        value if value < 0.0 => format!("−{size}"),
+        _ => format!("+{size}"),
+    }
+}
+
+/// A length of time without false precision: `40 s`, `9 min`, `2.5 h`.
+pub(crate) fn roughly(seconds: f64) -> String {
+    match seconds {
+        ..10.0 => "10 s or less".into(),
+        10.0..55.0 => format!("{:.0} s", (seconds / 5.0).round() * 5.0),
+        55.0..5400.0 => format!("{:.0} min", (seconds / 60.0).max(1.0)),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
 }
 
 /// A training speed as `1 234 images/s`.
@@ -110,5 +161,7 @@ mod tests {
         assert_eq!(thousands(12), "12");
         assert_eq!(size(40_060), "40.1 kB");
         assert_eq!(number(Some(0.000_012_34)), "1.234e-5");
+        assert_eq!([2.5, -1.0, 0.001, -0.25].map(|n| signed(n, 1)), ["+2.5", "−1", "0", "−0.2"]);
+        assert_eq!([3.0, 41.0, 58.0, 540.0, 9000.0].map(roughly), ["10 s or less", "40 s", "1 min", "9 min", "2.5 h"]);
     }
 }

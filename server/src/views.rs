@@ -4,12 +4,14 @@ use crate::App;
 use crate::api::listed;
 use crate::error::Error;
 use crate::pages::{ComparePage, CompareView, FormView, HomePage, RunPage, RunRow, RunView};
+use crate::request;
 use crate::runs::Run;
 use crate::state::Summary;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::header::VARY;
 use axum::response::{Html, IntoResponse, Response};
+use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,17 +19,32 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Plots that fit side by side.
 const MOST: usize = 6;
 
+/// Draws a page.
 pub(crate) fn page(template: &impl Template) -> Result<Response, Error> {
     let page = template.render().map_err(|error| Error::Internal(format!("a page could not be drawn: {error}")))?;
     Ok(([(VARY, "Accept")], Html(page)).into_response())
 }
 
+/// The parameters of the home page.
+#[derive(Default, Deserialize)]
+pub(crate) struct Home {
+    /// A run that the form is filled from.
+    from: Option<String>,
+}
+
 /// `GET /`
-pub(crate) async fn home(State(app): State<Arc<App>>) -> Result<Response, Error> {
+pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>) -> Result<Response, Error> {
     let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
     let newest = runs.first().map(|newest| CompareView::new(together(&runs, newest)));
     let rows = runs.iter().map(RunRow::from).collect();
-    page(&HomePage { runs: rows, newest, form: FormView::new(), version: VERSION })
+    let form = match asked.from {
+        None => FormView::new(),
+        Some(id) => {
+            let state = listed(&app, &id, 1)?.remove(0).state().await?;
+            FormView::again(&request::again(&state.summary.name, &state.spec))
+        }
+    };
+    page(&HomePage { runs: rows, newest, form, version: VERSION })
 }
 
 /// The runs of the same comparison, oldest first; the run alone where it belongs to none.
@@ -62,7 +79,7 @@ pub(crate) async fn compare(
 }
 
 /// `GET /runs/{id}` for a browser.
-pub(crate) async fn run(app: &App, run: &Arc<Run>) -> Result<Response, Error> {
+pub(crate) async fn run(app: &App, run: &Arc<Run>, host: &str) -> Result<Response, Error> {
     let state = run.state().await?;
     let folder = run.folder.clone();
     let artifacts = tokio::task::spawn_blocking(move || folder.list()).await?;
@@ -71,5 +88,5 @@ pub(crate) async fn run(app: &App, run: &Arc<Run>) -> Result<Response, Error> {
         let all = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
         CompareView::new(together(&all, &state.summary)).url
     });
-    page(&RunPage { run: RunView::new(&state, &artifacts, compare_url), version: VERSION })
+    page(&RunPage { run: RunView::new(&state, &artifacts, compare_url, host), version: VERSION })
 }

@@ -20,6 +20,15 @@ keepThemeButton(document.querySelector('[data-role="theme"]'));
 // What only one kind of page needs is fetched only there.
 const runForm = document.querySelector("[data-run-form]");
 if (runForm) import("./run-form.js").then(({ enhanceForm }) => enhanceForm(runForm));
+const grouped = document.querySelector("[data-groups]");
+if (grouped) import("./groups.js").then(({ keepGroups }) => keepGroups(grouped, showConnection));
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const copied = await navigator.clipboard.writeText(button.previousElementSibling.innerText).then(() => true, () => false);
+    say(button, copied ? "Copied" : "Could not copy: select the text instead");
+  });
+}
 
 for (const form of document.querySelectorAll("[data-stop]")) {
   form.addEventListener("submit", async (event) => {

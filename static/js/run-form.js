@@ -1,6 +1,32 @@
-// The form that starts runs: presets shown in the empty fields, the answer followed, errors said at the field at fault.
+// The form that starts runs: presets shown in the empty fields, how much work it is said before it starts, the answer
+// followed, errors said at the field at fault.
 
 import { role, say } from "./dom.js";
+import { roughly } from "./format.js";
+
+const PLAN_WAIT_MS = 250;
+
+/** What a text with numbers stands for: one, a list "1, 2, 3", or a range "1..5", "0.1..0.5 step 0.1"; else the text. Pure. */
+export function numbersOf(text) {
+  const number = (part) => (part.trim() === "" ? Number.NaN : Number(part));
+  const range = /^(.+?)\.\.(.+?)(?:step(.+))?$/.exec(text);
+  const parts = range ? [range[1], range[2], range[3] ?? "1"].map(number) : text.split(",").map(number);
+  if (!parts.every(Number.isFinite)) return text;
+  if (range) return { from: parts[0], to: parts[1], step: parts[2] };
+  return text.includes(",") ? parts : parts[0];
+}
+
+/** The answer of POST /runs/plan in a sentence. Pure. */
+export function planned({ count, estimated_seconds: seconds, basis }) {
+  return `${count} ${count === 1 ? "run" : "runs"}, ${seconds === null ? "time" : `about ${roughly(seconds)}`} ${basis}.`;
+}
+
+/** The button's label for a request. Pure. */
+export function startLabel(request) {
+  const { variants, ...rest } = request;
+  if (Object.values(rest).some((value) => typeof value === "object")) return "Start sweep";
+  return variants ? "Start comparison" : "Start run";
+}
 
 /** The JSON request for a filled-in form: [[name, text, type]…], empty fields left out. Pure. */
 export function requestOf(entries) {
@@ -10,7 +36,7 @@ export function requestOf(entries) {
     const value = text.trim();
     if (value === "") continue;
     if (name === "variants") variants.push(value);
-    else request[name] = type === "number" && Number.isFinite(Number(value)) ? Number(value) : value;
+    else request[name] = type === "number" ? numbersOf(value) : value;
   }
   if (variants.length === 1) request.variant = variants[0];
   else if (variants.length) request.variants = variants;
@@ -21,12 +47,40 @@ export function requestOf(entries) {
 export function enhanceForm(form) {
   const submit = role(form, "submit");
   const message = role(form, "message");
+  const plan = role(form, "plan");
   const inputs = () => [...form.elements].filter((e) => e.name);
+  const request = () => {
+    const given = inputs().filter((e) => (e.type !== "checkbox" && e.type !== "radio") || e.checked);
+    // A variant says all that the parts of a nameless combination say.
+    const named = given.some((e) => e.name === "variants");
+    const counted = given.filter((e) => !named || e.type !== "hidden");
+    return requestOf(counted.map((e) => [e.name, e.value, e.dataset.kind ?? e.type]));
+  };
+  const send = (url) =>
+    fetch(url, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      body: JSON.stringify(request()),
+    });
+
+  let waiting = 0;
+  let asked = 0;
+  const foresee = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const mine = ++asked;
+      const response = await send("/runs/plan").catch(() => null);
+      const answer = response?.ok ? await response.json() : null;
+      // An answer that has been overtaken, or that says nothing, leaves the field to the one that starts the runs.
+      if (mine === asked) say(plan, answer ? planned(answer) : "");
+    }, PLAN_WAIT_MS);
+  };
 
   const describe = () => {
     const count = form.querySelectorAll('input[name="variants"]:checked').length;
-    say(submit, count === 1 ? "Start run" : "Start comparison");
-    submit.disabled = count === 0;
+    say(submit, startLabel(request()));
+    submit.disabled = count === 0 && !form.querySelector('input[type="hidden"]');
+    foresee();
     const profile = form.querySelector('input[name="profile"]:checked')?.value;
     for (const input of inputs()) {
       const { quick, full } = input.dataset;
@@ -70,19 +124,9 @@ export function enhanceForm(form) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     clearErrors();
-    // What the browser can tell from the ranges need not travel.
-    const wrong = inputs().find((input) => !input.checkValidity());
-    if (wrong) return fail({ field: wrong.name, expected: wrong.dataset.expected, detail: wrong.validationMessage });
     submit.disabled = true;
-    const entries = inputs()
-      .filter((e) => (e.type !== "checkbox" && e.type !== "radio") || e.checked)
-      .map((e) => [e.name, e.value, e.type]);
     try {
-      const response = await fetch(form.action, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", Accept: "application/json" },
-        body: JSON.stringify(requestOf(entries)),
-      });
+      const response = await send(form.action);
       const answer = await response.json();
       if (response.ok) location.assign(answer.url);
       else fail(answer);

@@ -14,7 +14,10 @@ import { streamUrl } from "../../static/js/stream.js";
 import { align, runningLoss } from "../../static/js/charts.js";
 import { bestOf } from "../../static/js/numbers.js";
 import { afterClick } from "../../static/js/controls.js";
-import { requestOf } from "../../static/js/run-form.js";
+import { numbersOf, planned, requestOf, startLabel } from "../../static/js/run-form.js";
+import { axisOf, fieldColumns } from "../../static/js/axis.js";
+import { curvesOf } from "../../static/js/group-curves.js";
+import { within } from "../../static/js/parallel.js";
 import { shade } from "../../static/js/confusion.js";
 import { parseHex, rgba } from "../../static/js/palette.js";
 import { SvgContext, pointsAsSvg } from "../../static/js/svg-context.js";
@@ -207,6 +210,48 @@ test("the form's request holds what was filled in", () => {
   assert.deepEqual(requestOf([...entries, ["variants", "v1.1", "checkbox"]]).variants, ["v1.0", "v1.1"]);
 });
 
+test("several numbers in a field are a list or a range", () => {
+  assert.deepEqual(numbersOf("0.5"), 0.5);
+  assert.deepEqual(numbersOf("1, 2,3"), [1, 2, 3]);
+  assert.deepEqual(numbersOf("1..5"), { from: 1, to: 5, step: 1 });
+  assert.deepEqual(numbersOf("0.1..0.5 step 0.2"), { from: 0.1, to: 0.5, step: 0.2 });
+  for (const text of ["many", "1,,2", "1..", "..3", "1..x"]) assert.equal(numbersOf(text), text);
+  assert.equal(startLabel({ variant: "v1.0", epochs: 3 }), "Start run");
+  assert.equal(startLabel({ variants: ["v1.0", "v1.1"] }), "Start comparison");
+  assert.equal(startLabel({ variants: ["v1.0", "v1.1"], seed: [1, 2] }), "Start sweep");
+  assert.match(planned({ count: 15, estimated_seconds: 540, basis: "by the speed of 3 finished runs" }), /^15 runs, about 9 min by/);
+  assert.match(planned({ count: 1, estimated_seconds: null, basis: "unknown: none has finished" }), /^1 run, time unknown/);
+});
+
+test("an axis fits its values", () => {
+  const places = (values) => values.map(axisOf(values).place);
+  assert.deepEqual(places([1, 2, 5]), [0, 0.25, 1]);
+  assert.deepEqual([axisOf([0.1, 1, 10]).kind, places([0.1, 1, 10]).map((p) => Number(p.toFixed(6)))], ["log", [0, 0.5, 1]]);
+  assert.deepEqual(places(["v1.1", "v1.0", null]), [1, 0, null]);
+  assert.deepEqual(places([3, 3]), [0.5, 0.5]);
+  assert.deepEqual(axisOf([]).ticks, []);
+  const columns = fieldColumns({ varied: ["seed"], runs: [{ settings: { seed: 4 }, last: { train_loss: 2 } }] }, ["test_accuracy", "train_loss"]);
+  assert.deepEqual(columns.map((c) => [c.name, c.value({ settings: { seed: 4 }, last: { train_loss: 2 } })]), [["seed", 4], ["train_loss", 2]]);
+});
+
+test("a brush keeps the runs that pass through all of them", () => {
+  const places = new Map([["a", [0.1, 0.9]], ["b", [0.5, 0.5]], ["c", [0.9, null]]]);
+  assert.equal(within(places, {}), null);
+  assert.deepEqual([...within(places, { 0: [0, 0.6] })], ["a", "b"]);
+  assert.deepEqual([...within(places, { 0: [0, 1], 1: [0.4, 0.6] })], ["b"]);
+});
+
+test("groups are drawn as bands or run by run", () => {
+  const grouped = {
+    groups: [{ runs: ["a", "b"], curve: [{ epoch: 1, mean: 2, min: 1, max: 3, interval: [0, 4] }, { epoch: 2, mean: 5, min: 5, max: 5, interval: null }] }],
+    runs: [{ id: "a", curve: [[1, 1], [2, 5]] }, { id: "b", curve: [[1, 3]] }],
+  };
+  assert.deepEqual(curvesOf(grouped, "band").data, [[1, 2], [0, null], [4, null], [2, 5]]);
+  assert.deepEqual(curvesOf(grouped, "range").data, [[1, 2], [1, 5], [3, 5], [2, 5]]);
+  assert.deepEqual(curvesOf(grouped, "range").bands, [[2, 1]]);
+  assert.deepEqual(curvesOf(grouped, "lines").data, [[1, 2], [1, 5], [3, null]]);
+});
+
 test("small ones", () => {
   assert.deepEqual([shade(0, 0), shade(1, 1000), shade(10, 10)], [0, 1, 10]);
   assert.equal(rgba(parseHex(" #0a14ff"), 0.5), "rgba(10,20,255,0.5)");
@@ -278,6 +323,7 @@ test("a plot as a table says where each class lies and how it is recognised", ()
 const LOADED_LATER = [
   ...["confusion.js", "csv.js", "figure.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js"],
   ...["selection-panel.js", "strip.js", "svg-context.js", "webp.js"],
+  ...["axis.js", "field-scatter.js", "group-curves.js", "groups.js", "parallel.js", "svg.js"],
 ];
 
 test("every module that all pages need is preloaded: none waits for the one that imports it", () => {

@@ -2,6 +2,7 @@
 
 mod care;
 mod driver;
+mod sweep;
 mod takeaway;
 
 use crate::support::{Site, endless, finished, tiny};

@@ -16,3 +16,4 @@ mod operations;
 mod pages;
 mod rest;
 mod restart;
+mod sweeps;

@@ -3,6 +3,7 @@
 //! Plain data; never a tensor. Heavy arrays travel beside an event as [`Artifact`]s, never inside it.
 
 use crate::spec::RunSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,9 @@ pub enum RunEvent {
         name: String,
         /// The comparison it belongs to, if any.
         comparison: Option<String>,
+        /// The sweep it belongs to, if any.
+        #[serde(default)]
+        sweep: Option<String>,
         /// What it will do.
         spec: RunSpec,
     },
@@ -68,10 +72,20 @@ pub struct Start {
     pub device: String,
     /// Version of the program.
     pub version: String,
+    /// Threads that compute. Logs of older versions don't say.
+    #[serde(default)]
+    pub threads: Option<usize>,
+    /// Name of the machine.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Commit that the program was built from, `+changes` behind it where the checkout held more; `None` where it wasn't
+    /// built from a checkout.
+    #[serde(default)]
+    pub commit: Option<String>,
 }
 
 /// Which images a run sees.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct DataInfo {
     /// `mnist` or `generated`: the word used in addresses.
     pub set: String,
@@ -86,7 +100,7 @@ pub struct DataInfo {
 }
 
 /// The two parts of the objective and their sum, as means over images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct LossParts {
     /// `cross_entropy + center_loss`, what is minimised.
     pub total: f64,
@@ -97,7 +111,7 @@ pub struct LossParts {
 }
 
 /// A light sign of life between two epochs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Progress {
     /// The epoch under way, from 1.
     pub epoch: u32,
@@ -112,7 +126,7 @@ pub struct Progress {
 }
 
 /// Everything measured at the end of an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct EpochReport {
     /// The epoch that ended, from 1.
     pub epoch: u32,
@@ -127,7 +141,7 @@ pub struct EpochReport {
 }
 
 /// The plane of the embedding at the end of an epoch.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 pub struct Geometry {
     /// Learned class centers, (C, 2).
     pub centers: [[f32; 2]; CLASSES],

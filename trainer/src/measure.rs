@@ -3,7 +3,7 @@
 use crate::event::CLASSES;
 
 /// What is known of a metric.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, schemars::JsonSchema, serde::Serialize)]
 pub struct Metric {
     /// Its key in [`crate::event::EpochReport::metrics`].
     pub name: &'static str,

@@ -113,7 +113,12 @@ impl CenterNet {
             features: (channels, side),
             device: device.clone(),
         };
+        // The linear layers have the deep network's numbers in both, so that two networks of one seed begin with the
+        // same values wherever their shapes agree.
+        let convolutions = net.blocks.len() as u64;
+        let all = DEEP.iter().filter(|&&layer| layer != POOL).count() as u64;
         net.fill(|tensor, shape, fan_in| {
+            let tensor = if tensor < convolutions { tensor } else { tensor - convolutions + all };
             rng::initial_weights(seed, tensor, shape.iter().product(), 1.0 / (fan_in as f64).sqrt())
         })?;
         Ok(net)
@@ -307,4 +312,28 @@ fn conv_to_torch(weight: &Tensor) -> Result<Tensor> {
 
 fn conv_from_torch(weight: &Tensor) -> Result<Tensor> {
     weight.permute((2, 3, 1, 0))?.contiguous()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// What pairs runs by seed: deep and shallow begin with the same numbers in every tensor that both have.
+    #[test]
+    fn networks_of_one_seed_begin_alike_where_their_shapes_agree() {
+        let initial = |network| {
+            let net = CenterNet::new(network, 0.125, 3, &Device::Cpu).unwrap();
+            net.export(|v| Ok(v.as_tensor().clone())).unwrap().into_iter().collect::<BTreeMap<_, _>>()
+        };
+        let (deep, shallow) = (initial(Network::Deep), initial(Network::Shallow));
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (name, tensor) in &shallow {
+            match deep[name].shape() == tensor.shape() {
+                true => assert_eq!(flat(&deep[name]), flat(tensor), "{name}"),
+                false => assert_eq!(name, "fc.weight", "the layer that reads features of another size"),
+            }
+        }
+        assert_ne!(flat(&deep["out.weight"]), vec![0.0; CLASSES * EMBEDDING]);
+    }
 }

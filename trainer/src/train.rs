@@ -148,6 +148,10 @@ fn start(data: &Dataset, train_images: usize, steps: usize, net: &CenterNet, dev
         parameters: net.parameter_count(),
         device: device::describe(device),
         version: env!("CARGO_PKG_VERSION").into(),
+        threads: Some(rayon::current_num_threads()),
+        // The caller knows the program and the machine around it.
+        host: None,
+        commit: None,
     }
 }
 

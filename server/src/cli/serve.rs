@@ -47,9 +47,8 @@ async fn serve(config: Config, start: Start) -> anyhow::Result<()> {
     }
     if start == Start::ComparisonIfEmpty && app.registry.newest_first().is_empty() {
         let request = Map::from_iter([("profile".into(), json!("quick"))]);
-        let plan = request::plan(request)?;
-        let group = RunId::fresh().to_string();
-        tokio::task::spawn_blocking(move || app.scheduler.submit(plan.orders, Some(&group))).await??;
+        let orders = request::plan(request)?.into_orders(&RunId::fresh().to_string());
+        tokio::task::spawn_blocking(move || app.scheduler.submit(orders)).await??;
     }
     server.run(stop).await;
     Ok(())

@@ -41,16 +41,19 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         request.insert("variant".into(), "v1.0".into());
     }
     let Plan { mut orders, .. } = request::plan(request)?;
+    if orders.len() > 1 {
+        bail!("this asks for {} runs: give each field one value, or start a sweep with the server", orders.len());
+    }
     let order = orders.pop().context("nothing to train")?;
     let data = DataArgs::from_arg_matches(matches)?;
     let out = matches.get_one::<PathBuf>("out").context("--out is missing")?;
-    let scheduled = RunEvent::Scheduled { name: order.name, comparison: None, spec: order.spec.clone() };
-    let run = Run::create(RunId::fresh(), RunFolder::at(out.clone()), scheduled);
+    let spec = order.spec.clone();
+    let run = Run::create(RunId::fresh(), RunFolder::at(out.clone()), order.scheduled());
     let run = Arc::new(run.with_context(|| format!("can't use {} for the artifacts", out.display()))?);
 
     let runtime = Runtime::new().context("can't start the async runtime")?;
     let training = run.clone();
-    let work = move || recorder::carry_out(&training, &order.spec, &Datasets::new((&data).into()));
+    let work = move || recorder::carry_out(&training, &spec, &Datasets::new((&data).into()));
     runtime.block_on(async {
         let work = tokio::task::spawn_blocking(work);
         show(&run).await?;

@@ -1,13 +1,15 @@
 //! From runs to words: how the structs of the pages are filled.
 
 use super::{
-    ArtifactRow, CompareView, ConfusionCell, ConfusionRow, FormField, FormView, LoginPage, MetricRow, Panel, RunRow,
-    RunView, SpecRow, StatusView, VariantOption,
+    AgainView, ArtifactRow, CompareView, ConfusionCell, ConfusionRow, FormField, FormView, LoginPage, MetricRow, Panel,
+    RunRow, RunView, SpecRow, StatusView, VariantOption,
 };
 use crate::auth::Access;
+use crate::request;
 use crate::state::{RunState, Status, Summary};
 use crate::store::ArtifactInfo;
 use crate::text;
+use serde_json::{Map, Value};
 use trainer::event::{CLASSES, EpochReport};
 use trainer::measure::METRICS;
 use trainer::spec::{Distance, FIELDS, Field, Kind, Profile, RunSpec, Variant};
@@ -78,8 +80,8 @@ impl CompareView {
 }
 
 impl RunView {
-    /// A run and its files; `compare_url` leads to the comparison it belongs to.
-    pub fn new(state: &RunState, artifacts: &[ArtifactInfo], compare_url: Option<String>) -> RunView {
+    /// A run and its files; `compare_url` leads to the comparison it belongs to, `host` is the server's own name.
+    pub fn new(state: &RunState, artifacts: &[ArtifactInfo], compare_url: Option<String>, host: &str) -> RunView {
         let run = &state.summary;
         let last = state.history.last();
         let count = |n: Option<usize>| text::or_dash(n.map(|n| text::thousands(n as u64)));
@@ -90,6 +92,8 @@ impl RunView {
             parameters: count(state.parameters),
             train_images: count(state.train_images),
             spec: spec_rows(&state.spec),
+            circumstances: circumstances(state),
+            again: AgainView::new(state, host),
             metrics: last.map(|last| metric_rows(last, &state.history)).unwrap_or_default(),
             confusion: last.map(confusion_rows).unwrap_or_default(),
             artifacts: artifacts
@@ -104,6 +108,7 @@ impl RunView {
             stop_url: format!("{}/stop", run.url),
             archive_url: format!("{}/archive", run.url),
             compare_url,
+            sweep_url: run.sweep.as_ref().map(|id| format!("/sweeps/{id}")),
         }
     }
 }
@@ -112,6 +117,42 @@ fn spec_rows(spec: &RunSpec) -> Vec<SpecRow> {
     let values = serde_json::to_value(spec).unwrap_or_default();
     let rows = FIELDS.iter().filter_map(|f| Some((f, values.get(f.name)?)));
     rows.map(|(f, value)| SpecRow { field: f.name.into(), value: text::plain(value), help: f.help }).collect()
+}
+
+/// What decides, besides the spec, that a run can be repeated to the bit, and what it says of itself.
+fn circumstances(state: &RunState) -> Vec<SpecRow> {
+    let threads = state.threads.map(|n| n.to_string());
+    let digest = state.data.as_ref().map(|data| data.digest.clone());
+    let rows = [
+        ("version", &state.version, "Version of the program."),
+        ("commit", &state.commit, "Commit it was built from; `+changes`: with sources that the commit doesn't hold."),
+        ("host", &state.host, "The machine."),
+        ("threads", &threads, "Threads that computed; the numbers don't depend on them."),
+        ("data_digest", &digest, "SHA-256 over the pixels and labels that it saw."),
+    ];
+    let known = rows.into_iter().filter_map(|(field, value, help)| Some((field, value.clone()?, help)));
+    known.map(|(field, value, help)| SpecRow { field: field.into(), value, help }).collect()
+}
+
+impl AgainView {
+    fn new(state: &RunState, host: &str) -> AgainView {
+        let request = request::again(&state.summary.name, &state.spec);
+        let json = serde_json::to_string(&request).unwrap_or_default();
+        let curl = format!("curl -X POST http://{host}/runs -H 'Content-Type: application/json' -d {}", quoted(&json));
+        let flags = FIELDS.iter().filter_map(|field| {
+            let value = text::plain(request.get(field.name)?);
+            let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+            let value = if plain { value } else { quoted(&value) };
+            Some(format!(" --{} {value}", field.name.replace('_', "-")))
+        });
+        let cli = format!("centerscope train{} --out my-run", flags.collect::<String>());
+        AgainView { form_url: format!("/?from={}#new", state.summary.id), curl, cli }
+    }
+}
+
+/// For a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn metric_rows(last: &EpochReport, history: &[EpochReport]) -> Vec<MetricRow> {
@@ -181,6 +222,16 @@ impl LoginPage<'_> {
 impl FormView {
     /// The form as it stands for everybody.
     pub fn new() -> FormView {
+        FormView::filled(None)
+    }
+
+    /// The form filled with a request.
+    pub fn again(request: &Map<String, Value>) -> FormView {
+        FormView::filled(Some(request))
+    }
+
+    fn filled(request: Option<&Map<String, Value>>) -> FormView {
+        let given = |name: &str| request.and_then(|request| request.get(name)).map(text::plain);
         let variants = Variant::ALL.iter().map(|v| {
             let (network, distance) = v.parts();
             VariantOption {
@@ -189,6 +240,7 @@ impl FormView {
                 network: network.word(),
                 distance: distance.word(),
                 formula: formula(distance),
+                checked: request.is_none() || given("variant").as_deref() == Some(v.word()),
             }
         });
         // One value where the variants agree, else all of theirs: `16 / 10 / 12`.
@@ -206,7 +258,10 @@ impl FormView {
         let fields = FIELDS.iter().filter(|f| !matches!(f.name, "variant" | "network" | "distance"));
         FormView {
             variants: variants.collect(),
-            fields: fields.map(|f| FormField::new(f, default(Profile::Quick, f), default(Profile::Full, f))).collect(),
+            parts: ["network", "distance"].into_iter().filter_map(|name| Some((name, given(name)?))).collect(),
+            fields: fields
+                .map(|f| FormField::new(f, given(f.name), default(Profile::Quick, f), default(Profile::Full, f)))
+                .collect(),
         }
     }
 }
@@ -234,23 +289,22 @@ fn field_label(name: &str) -> String {
 }
 
 impl FormField {
-    fn new(f: &Field, quick: String, full: String) -> FormField {
-        let (input, min, max, step, options): (_, _, _, _, &'static [&'static str]) = match f.kind {
-            Kind::Whole { min, max } => ("number", min.to_string(), max.to_string(), "1", &[]),
-            Kind::Number { min, max } => ("number", min.to_string(), max.to_string(), "any", &[]),
-            Kind::Word(words) => ("select", String::new(), String::new(), "", words),
-            Kind::Text { max_chars } => ("text", String::new(), max_chars.to_string(), "", &[]),
+    fn new(f: &Field, given: Option<String>, quick: String, full: String) -> FormField {
+        let (input, min, max, options): (_, _, _, &'static [&'static str]) = match f.kind {
+            Kind::Whole { min, max } => ("number", min.to_string(), max.to_string(), &[]),
+            Kind::Number { min, max } => ("number", min.to_string(), max.to_string(), &[]),
+            Kind::Word(words) => ("select", String::new(), String::new(), words),
+            Kind::Text { max_chars } => ("text", String::new(), max_chars.to_string(), &[]),
         };
         let advanced = !matches!(f.name, "name" | "profile" | "epochs" | "seed" | "train_images" | "dataset");
-        let expected = f.expected();
+        let preset = if input == "select" { quick.clone() } else { String::new() };
         FormField {
             name: f.name,
             label: field_label(f.name),
             input,
             min,
             max,
-            step,
-            expected,
+            value: given.unwrap_or(preset),
             options,
             quick,
             full,

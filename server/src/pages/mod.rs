@@ -3,6 +3,12 @@
 
 mod fill;
 
+pub(crate) mod api;
+pub(crate) mod claims;
+pub(crate) mod diff;
+pub(crate) mod plan;
+pub(crate) mod sweep;
+
 use askama::Template;
 
 /// The home page.
@@ -191,6 +197,10 @@ pub struct RunView {
     pub train_images: String,
     /// What it was asked to do.
     pub spec: Vec<SpecRow>,
+    /// Under which circumstances it ran.
+    pub circumstances: Vec<SpecRow>,
+    /// How to ask for the same again.
+    pub again: AgainView,
     /// Its numbers after the last epoch.
     pub metrics: Vec<MetricRow>,
     /// Confusion matrix after the last epoch; empty before.
@@ -205,6 +215,18 @@ pub struct RunView {
     pub archive_url: String,
     /// The comparison it belongs to.
     pub compare_url: Option<String>,
+    /// The sweep it belongs to.
+    pub sweep_url: Option<String>,
+}
+
+/// How to ask for a run again.
+pub struct AgainView {
+    /// The form, filled.
+    pub form_url: String,
+    /// As a request.
+    pub curl: String,
+    /// On the command line.
+    pub cli: String,
 }
 
 /// A field of the spec.
@@ -267,6 +289,8 @@ pub struct ArtifactRow {
 pub struct FormView {
     /// The named variants, for checkboxes called `variants`.
     pub variants: Vec<VariantOption>,
+    /// The parts of a combination that no variant names, as hidden fields; empty otherwise.
+    pub parts: Vec<(&'static str, String)>,
     /// The other fields of a request.
     pub fields: Vec<FormField>,
 }
@@ -283,6 +307,8 @@ pub struct VariantOption {
     pub distance: &'static str,
     /// The loss in a few signs.
     pub formula: &'static str,
+    /// Whether it is chosen to begin with.
+    pub checked: bool,
 }
 
 /// A field of the form.
@@ -291,16 +317,14 @@ pub struct FormField {
     pub name: &'static str,
     /// The same for people: `Batch size`.
     pub label: String,
-    /// `number`, `select` or `text`.
+    /// `number` (or several), `select` or `text`.
     pub input: &'static str,
     /// Smallest allowed; empty unless `input` is `number`.
     pub min: String,
     /// Largest allowed; likewise.
     pub max: String,
-    /// `1` or `any`; likewise.
-    pub step: &'static str,
-    /// What it takes, as a phrase.
-    pub expected: String,
+    /// What it stands at to begin with; empty where the profile decides.
+    pub value: String,
     /// The words to choose from, where `input` is `select`.
     pub options: &'static [&'static str],
     /// Its value in the quick profile; empty where the profile says nothing.

@@ -1,0 +1,236 @@
+//! The page that puts sentences to the test.
+
+use super::plan::count;
+use crate::claims::{At, Claim, Direction, Finding, Reading, Tested, Verdict, fields};
+use crate::error::Error;
+use crate::groups::metric;
+use crate::text;
+use askama::Template;
+use serde_json::Value;
+use trainer::measure::{METRICS, Metric};
+use trainer::spec::FIELDS;
+
+/// Claims and what the runs say of them.
+#[derive(Template)]
+#[template(path = "claims.html")]
+pub(crate) struct ClaimsPage {
+    claims: Vec<ClaimView>,
+    /// The sweep that the runs are taken from; empty where all count.
+    sweep: String,
+    form: ClaimForm,
+    version: &'static str,
+}
+
+struct ClaimView {
+    sentence: String,
+    findings: Vec<FindingView>,
+}
+
+struct FindingView {
+    /// `supported`
+    verdict: &'static str,
+    /// The verdict's class.
+    class: &'static str,
+    /// Why, in a sentence.
+    reason: String,
+    /// What both sides share, in words.
+    settings: String,
+    a: String,
+    b: String,
+    /// `epochs`
+    unit: &'static str,
+    pairs: Vec<PairRow>,
+    facts: Vec<(&'static str, String)>,
+    offer: Option<Offer>,
+}
+
+struct PairRow {
+    seed: u64,
+    a: String,
+    a_url: String,
+    b: String,
+    b_url: String,
+    difference: String,
+    /// Whether it speaks for the claim (`for`), against it (`against`) or for nothing.
+    class: &'static str,
+}
+
+/// A form that runs the missing seeds.
+struct Offer {
+    label: String,
+    inputs: Vec<(String, String)>,
+}
+
+/// The form for a claim of one's own.
+struct ClaimForm {
+    fields: Vec<&'static str>,
+    metrics: Vec<(&'static str, &'static str, bool)>,
+    field: String,
+    a: String,
+    b: String,
+    at: &'static str,
+    threshold: String,
+    direction: &'static str,
+}
+
+impl ClaimsPage {
+    /// The claims as tested; `sweep` is empty unless they rest on one sweep's runs.
+    pub(crate) fn new(claims: &[Tested], sweep: &str) -> Result<ClaimsPage, Error> {
+        let first = claims.first().map(|tested| &tested.claim).cloned();
+        let first = first.or_else(|| Claim::presets().into_iter().next());
+        let first = first.ok_or_else(|| Error::Internal("there is no claim to test".into()))?;
+        Ok(ClaimsPage {
+            claims: claims.iter().map(ClaimView::new).collect::<Result<_, _>>()?,
+            sweep: sweep.into(),
+            form: ClaimForm {
+                fields: fields().collect(),
+                metrics: METRICS.iter().map(|m| (m.name, m.label, m.name == first.metric)).collect(),
+                field: first.field.clone(),
+                a: text::plain(&first.a),
+                b: text::plain(&first.b),
+                at: match first.at {
+                    At::Reach => "reach",
+                    At::Best => "best",
+                    At::Last => "last",
+                },
+                threshold: first.threshold.map(|t| t.to_string()).unwrap_or_default(),
+                direction: if first.direction == Direction::Lower { "lower" } else { "higher" },
+            },
+            version: env!("CARGO_PKG_VERSION"),
+        })
+    }
+}
+
+impl ClaimView {
+    fn new(tested: &Tested) -> Result<ClaimView, Error> {
+        let metric = metric(tested.claim.metric)?;
+        let findings = tested.findings.iter().map(|finding| FindingView::new(&tested.claim, finding, metric));
+        Ok(ClaimView { sentence: tested.claim.sentence.clone(), findings: findings.collect() })
+    }
+}
+
+impl FindingView {
+    fn new(claim: &Claim, finding: &Finding, metric: &Metric) -> FindingView {
+        let epochs = claim.at == At::Reach;
+        let value = |value: f64| if epochs { text::signed(value, 1) } else { text::signed_metric(metric, value) };
+        let reading = |reading: &Reading| match (epochs, reading.reached) {
+            (true, true) => format!("epoch {}", reading.value),
+            (true, false) => format!("not in {}", reading.value - 1.0),
+            (false, _) => text::metric(metric, reading.value),
+        };
+        let towards = if claim.direction == Direction::Lower { -1.0 } else { 1.0 };
+        let pairs = finding.pairs.iter().map(|pair| PairRow {
+            seed: pair.seed,
+            a: reading(&pair.a),
+            a_url: format!("/runs/{}", pair.a.run),
+            b: reading(&pair.b),
+            b_url: format!("/runs/{}", pair.b.run),
+            difference: pair.difference.map_or_else(
+                || "says nothing".into(),
+                |d| if pair.a.reached && pair.b.reached { value(d) } else { format!("{} or further", value(d)) },
+            ),
+            class: match pair.difference.map(|d| d * towards) {
+                Some(d) if d > 0.0 => "for",
+                Some(d) if d < 0.0 => "against",
+                _ => "neither",
+            },
+        });
+        let (verdict, class) = match finding.verdict {
+            Verdict::Supported => ("supported", "supported"),
+            Verdict::Contradicted => ("contradicted", "contradicted"),
+            Verdict::Undecided => ("undecided", "undecided"),
+            Verdict::TooFewPairs => ("too few pairs to decide", "too-few"),
+        };
+        FindingView {
+            verdict,
+            class,
+            reason: reason(finding, value),
+            settings: worded_settings(finding),
+            a: claim.side(&claim.a),
+            b: claim.side(&claim.b),
+            unit: if epochs { "epochs" } else { metric.unit },
+            pairs: pairs.collect(),
+            facts: facts(claim, finding, value),
+            offer: offer(claim, finding),
+        }
+    }
+}
+
+/// Why the verdict is what it is.
+fn reason(finding: &Finding, value: impl Fn(f64) -> String) -> String {
+    let usable = finding.paired.map_or(0, |p| p.differences.n);
+    let Some((paired, [low, high])) = finding.paired.and_then(|p| Some((p, p.differences.interval?))) else {
+        return format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair"));
+    };
+    let interval = format!("the 95 % interval of the mean difference goes from {} to {}", value(low), value(high));
+    let p = paired.p_lower.min(paired.p_higher);
+    match finding.verdict {
+        Verdict::TooFewPairs => format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair")),
+        Verdict::Supported | Verdict::Contradicted => {
+            format!(
+                "Over {} {interval}, all on one side of zero, and signs as one-sided as these have p = {p:.3}.",
+                count(usable, "pair")
+            )
+        }
+        Verdict::Undecided if low <= 0.0 && high >= 0.0 => {
+            format!("Over {} {interval}: zero lies within.", count(usable, "pair"))
+        }
+        Verdict::Undecided => {
+            format!("Over {} {interval}, but the signs alone have p = {p:.3}, more than 0.05.", count(usable, "pair"))
+        }
+    }
+}
+
+fn worded_settings(finding: &Finding) -> String {
+    let said = FIELDS.iter().filter_map(|f| Some((f.name, finding.settings.get(f.name)?)));
+    let said = said.filter(|(name, _)| !matches!(*name, "dataset" | "device"));
+    let said = said.map(|(name, value)| format!("{name} {}", text::plain(value))).collect::<Vec<_>>().join(", ");
+    match &finding.data {
+        Some(data) => format!("{data}, {said}"),
+        None => "no run of either side has finished here yet".into(),
+    }
+}
+
+fn facts(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> Vec<(&'static str, String)> {
+    let Some(paired) = finding.paired else { return Vec::new() };
+    let interval =
+        |i: Option<[f64; 2]>| text::or_dash(i.map(|[low, high]| format!("{} to {}", value(low), value(high))));
+    let claimed = if claim.direction == Direction::Lower { paired.p_lower } else { paired.p_higher };
+    vec![
+        ("pairs that count", paired.differences.n.to_string()),
+        ("mean difference", value(paired.differences.mean)),
+        ("standard deviation", text::or_dash(paired.differences.sd.map(|sd| value(sd).trim_start_matches('+').into()))),
+        ("95 % t interval", interval(paired.differences.interval)),
+        ("95 % bootstrap interval", interval(paired.bootstrap)),
+        ("effect size d_z", text::or_dash(paired.effect_size.map(|d| text::signed(d, 2)))),
+        ("sign-flip test, one-sided p", format!("{claimed:.3}")),
+    ]
+}
+
+fn offer(claim: &Claim, finding: &Finding) -> Option<Offer> {
+    let seeds = finding.missing_seeds.iter().map(u64::to_string).collect::<Vec<_>>();
+    if seeds.is_empty() {
+        return None;
+    }
+    let mut inputs =
+        finding.settings.iter().map(|(name, value)| (name.clone(), text::plain(value))).collect::<Vec<_>>();
+    let parts = |value: &Value| text::plain(value);
+    match claim.field.as_str() {
+        "variant" => inputs.extend([&claim.a, &claim.b].map(|side| ("variants".into(), parts(side)))),
+        field => {
+            if !finding.settings.contains_key("variant") {
+                inputs.push(("variant".into(), "v1.0".into()));
+            }
+            inputs.push((field.into(), format!("{}, {}", parts(&claim.a), parts(&claim.b))));
+        }
+    }
+    // A combination without a name is asked for by its parts.
+    if let Some(at) = inputs.iter().position(|(name, value)| name == "variant" && value.contains('·')) {
+        let (_, words) = inputs.remove(at);
+        let parts = ["network", "distance"].into_iter().zip(words.split(" · "));
+        inputs.extend(parts.map(|(name, word)| (name.to_string(), word.to_string())));
+    }
+    inputs.push(("seeds".into(), seeds.join(", ")));
+    let label = format!("Run both sides with {} {}", if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", "));
+    Some(Offer { label, inputs })
+}

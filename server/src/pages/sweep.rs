@@ -1,0 +1,161 @@
+//! The page of a sweep, or of any runs that are looked at as groups.
+
+use super::StatusView;
+use super::plan::count;
+use crate::error::Error;
+use crate::groups::{Group, metric};
+use crate::state::Status;
+use crate::stats::Sample;
+use crate::sweeps::{Grouped, Member};
+use crate::text;
+use askama::Template;
+use trainer::measure::{METRICS, Metric};
+
+/// The metrics that tables show, beside the chosen one.
+const COLUMNS: [&str; 4] = ["test_accuracy", "train_loss", "test_loss", "intra_inter_ratio"];
+
+/// Runs by groups.
+#[derive(Template)]
+#[template(path = "sweep.html")]
+pub(crate) struct SweepPage {
+    /// `Sweep of 15 runs`
+    title: String,
+    /// `12 finished, 1 running, 2 waiting`
+    standing: String,
+    /// Where the same comes as JSON.
+    url: String,
+    /// The ids joined by commas, where the page is not of a sweep.
+    given: Option<String>,
+    /// Where a form posts to stop what goes on.
+    stop_url: Option<String>,
+    /// Where claims are tested by these runs.
+    claims_url: Option<String>,
+    /// The fields to group by.
+    fields: Vec<Choice>,
+    /// The metrics to choose from.
+    metrics: Vec<Choice>,
+    /// `Test accuracy`
+    metric: &'static str,
+    /// Heads of the groups' columns and of the runs' last ones.
+    columns: Vec<&'static str>,
+    /// One row a group.
+    groups: Vec<GroupRow>,
+    /// The fields in which the runs differ.
+    varied: Vec<&'static str>,
+    /// One row a run.
+    runs: Vec<MemberRow>,
+    version: &'static str,
+}
+
+struct Choice {
+    name: &'static str,
+    label: &'static str,
+    chosen: bool,
+}
+
+struct GroupRow {
+    label: String,
+    /// `5` finished of `5`.
+    n: String,
+    /// Mean ± standard deviation at the last epoch, by column.
+    cells: Vec<String>,
+    best: String,
+}
+
+struct MemberRow {
+    id: String,
+    name: String,
+    url: String,
+    status: StatusView,
+    epoch: String,
+    /// By varied field.
+    settings: Vec<String>,
+    /// By column.
+    cells: Vec<String>,
+}
+
+impl SweepPage {
+    /// The runs of `grouped`.
+    pub(crate) fn new(grouped: &Grouped) -> Result<SweepPage, Error> {
+        let chosen = metric(grouped.metric)?;
+        let mut columns = COLUMNS.iter().map(|name| metric(name)).collect::<Result<Vec<_>, _>>()?;
+        if !COLUMNS.contains(&chosen.name) {
+            columns.push(chosen);
+        }
+        let ids = grouped.runs.iter().map(|run| run.summary.id.to_string()).collect::<Vec<_>>().join(",");
+        let number = count(grouped.runs.len(), "run");
+        let active = grouped.runs.iter().any(|run| !run.summary.status.is_over());
+        let pairs = ["seed", "variant"].iter().all(|name| grouped.varied.contains(name));
+        let groupable = grouped.varied.iter().copied();
+        let field = |name| Choice { name, label: name, chosen: grouped.by.contains(&name) };
+        Ok(SweepPage {
+            title: if grouped.sweep.is_some() { format!("Sweep of {number}") } else { format!("{number} by groups") },
+            standing: standing(&grouped.runs),
+            given: grouped.sweep.is_none().then_some(ids),
+            url: grouped.url.clone(),
+            stop_url: grouped.sweep.as_ref().filter(|_| active).map(|id| format!("/sweeps/{id}/stop")),
+            claims_url: grouped.sweep.as_ref().filter(|_| pairs).map(|id| format!("/claims?sweep={id}")),
+            fields: groupable.map(field).collect(),
+            metrics: METRICS
+                .iter()
+                .map(|m| Choice { name: m.name, label: m.label, chosen: m.name == chosen.name })
+                .collect(),
+            metric: chosen.label,
+            columns: columns.iter().map(|m| m.label).collect(),
+            groups: grouped.groups.iter().map(|group| group_row(group, &columns, chosen)).collect(),
+            varied: grouped.varied.clone(),
+            runs: grouped.runs.iter().map(|run| member_row(run, &grouped.varied, &columns)).collect(),
+            version: env!("CARGO_PKG_VERSION"),
+        })
+    }
+}
+
+/// `12 finished, 1 running, 2 waiting`
+fn standing(runs: &[Member]) -> String {
+    let words = [
+        (Status::Finished, "finished"),
+        (Status::Running, "running"),
+        (Status::Scheduled, "waiting"),
+        (Status::Failed, "failed"),
+        (Status::Killed, "stopped"),
+        (Status::Interrupted, "interrupted"),
+    ];
+    let said = words.iter().filter_map(|(status, word)| {
+        let count = runs.iter().filter(|run| run.summary.status == *status).count();
+        (count > 0).then(|| format!("{count} {word}"))
+    });
+    said.collect::<Vec<_>>().join(", ")
+}
+
+/// `97.31 % ± 0.21 %`; without a deviation where there is one run.
+pub(crate) fn spread(metric: &Metric, sample: &Sample) -> String {
+    let mean = text::metric(metric, sample.mean);
+    sample.sd.map_or(mean.clone(), |sd| format!("{mean} ± {}", text::metric(metric, sd)))
+}
+
+fn group_row(group: &Group, columns: &[&'static Metric], chosen: &Metric) -> GroupRow {
+    let finished = |metric: &Metric| group.finished.get(metric.name);
+    let n = group.finished.values().map(|f| f.last.n).max().unwrap_or(0);
+    let cell = |metric: &&Metric| text::or_dash(finished(metric).map(|f| spread(metric, &f.last)));
+    GroupRow {
+        label: group.label.clone(),
+        n: format!("{n} of {}", group.runs.len()),
+        cells: columns.iter().map(cell).collect(),
+        best: text::or_dash(finished(chosen).and_then(|f| f.best.as_ref()).map(|best| spread(chosen, best))),
+    }
+}
+
+fn member_row(run: &Member, varied: &[&'static str], columns: &[&'static Metric]) -> MemberRow {
+    let summary = &run.summary;
+    let setting = |name: &&str| run.settings.get(*name).map(text::plain).unwrap_or_default();
+    let cell = |metric: &&'static Metric| text::or_dash(run.last.get(metric.name).map(|v| text::metric(metric, *v)));
+    MemberRow {
+        id: summary.id.to_string(),
+        name: summary.name.clone(),
+        url: summary.url.clone(),
+        status: summary.status.into(),
+        epoch: format!("{} / {}", summary.epoch, summary.epochs),
+        settings: varied.iter().map(setting).collect(),
+        cells: columns.iter().map(cell).collect(),
+    }
+}

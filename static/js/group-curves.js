@@ -1,0 +1,98 @@
+// A metric by epoch for groups of runs: means with a band, or every run. Drawn by uPlot.
+
+import { h, say } from "./dom.js";
+import { metricValue } from "./format.js";
+import { align } from "./charts.js";
+
+/** The lower and upper edge of a group's band at a point of its curve; null where a single run has none. Pure. */
+export function edges(point, shape) {
+  if (shape === "range") return [point.min, point.max];
+  return point.interval ?? [null, null];
+}
+
+/**
+ * What uPlot draws: {data, series: [{group, kind}…], bands: [[upper, lower]…]}; kinds: "mean", "low", "high", "run". Pure.
+ */
+export function curvesOf({ groups, runs }, shape) {
+  const series = [];
+  const points = [];
+  const bands = [];
+  groups.forEach((group, i) => {
+    if (shape === "lines") {
+      for (const run of runs.filter((run) => group.runs.includes(run.id))) {
+        series.push({ group: i, kind: "run" });
+        points.push(run.curve);
+      }
+      return;
+    }
+    const at = series.length + 1;
+    series.push({ group: i, kind: "low" }, { group: i, kind: "high" }, { group: i, kind: "mean" });
+    for (const edge of [0, 1]) points.push(group.curve.map((p) => [p.epoch, edges(p, shape)[edge]]));
+    points.push(group.curve.map((p) => [p.epoch, p.mean]));
+    bands.push([at + 1, at]);
+  });
+  return { data: align(points), series, bands };
+}
+
+export class GroupCurves {
+  #plot = null;
+
+  constructor(box, readout) {
+    this.box = box;
+    this.readout = readout;
+    new ResizeObserver(() => {
+      if (this.#plot && box.clientWidth) this.#plot.setSize({ width: box.clientWidth, height: box.clientHeight });
+    }).observe(box);
+  }
+
+  show(grouped, shape, palette) {
+    const { data, series, bands } = curvesOf(grouped, shape);
+    this.grouped = grouped;
+    this.#plot?.destroy();
+    this.box.replaceChildren();
+    const colour = (group) => palette.runs[group % 6];
+    const styles = {
+      mean: { width: 2, points: { show: true, size: 6 } },
+      run: { width: 1.25, alpha: 0.75, points: { show: false } },
+      low: { width: 0, points: { show: false } },
+      high: { width: 0, points: { show: false } },
+    };
+    const axis = { stroke: palette.muted, font: "11px system-ui, sans-serif", grid: { stroke: palette.line, width: 1 }, ticks: { show: false } };
+    const values = (_, ticks) => ticks.map((v) => (grouped.metric.endsWith("accuracy") ? `${Number((v * 100).toFixed(2))} %` : String(Number(v.toPrecision(6)))));
+    this.#plot = new window.uPlot(
+      {
+        width: this.box.clientWidth || 300,
+        height: this.box.clientHeight || 260,
+        legend: { show: false },
+        padding: [10, 12, 0, 0],
+        cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
+        scales: { x: { time: false } },
+        axes: [
+          { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], space: 36, size: 28 },
+          { ...axis, size: 60, values },
+        ],
+        series: [{}, ...series.map(({ group, kind }) => ({ stroke: colour(group), spanGaps: true, ...styles[kind] }))],
+        bands: bands.map((pair) => ({ series: pair, fill: `${colour(series[pair[0] - 1].group)}2b` })),
+        hooks: { setCursor: [() => this.#say()] },
+      },
+      data,
+      this.box,
+    );
+    this.#say();
+  }
+
+  /** The groups' means under the pointer, else at the last epoch. */
+  #say() {
+    const { groups, metric } = this.grouped;
+    const last = Math.max(0, ...groups.flatMap((group) => group.curve.map((p) => p.epoch)));
+    const { left } = this.#plot.cursor;
+    const epoch = left >= 0 ? Math.max(1, Math.round(this.#plot.posToVal(left, "x"))) : last;
+    const told = groups.map((group, i) => {
+      const mean = group.curve.find((p) => p.epoch === epoch)?.mean;
+      return h("span", { title: group.label }, h("i", { class: `glyph run-${i % 6}` }), h("b", {}, metricValue(metric, mean)));
+    });
+    const head = h("span");
+    say(head, epoch ? `epoch ${epoch}` : "");
+    this.readout.replaceChildren(head, ...told);
+  }
+}

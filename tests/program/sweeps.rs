@@ -1,0 +1,223 @@
+//! Sweeps, groups, claims and differences, by the REST interface and as pages without JavaScript.
+
+use crate::support::{Site, endless, finished, tiny};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::process::Command;
+
+const FORM: [(&str, &str); 2] =
+    [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "text/html,*/*;q=0.8")];
+
+/// The fields of a page's first form that holds `marker`, as a browser would send them.
+fn form_body(html: &str, marker: &str) -> String {
+    let form = html.split("<form").find(|form| form.contains(marker)).expect("a form");
+    let form = form.split("</form>").next().unwrap();
+    let attribute = |input: &str, name: &str| {
+        let (_, rest) = input.split_once(&format!("{name}=\"")).unwrap();
+        rest.split('"').next().unwrap().to_string()
+    };
+    let inputs = form.split("<input type=\"hidden\"").skip(1);
+    let pairs = inputs.map(|input| (attribute(input, " name"), attribute(input, " value")));
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let request =
+        tiny(json!({"variants": ["v1.0", "v1.1"], "seeds": {"from": 1, "to": 5}, "epochs": 1, "name": "paired"}));
+    let plan = site.post("/runs/plan", &request).json();
+    assert_eq!((plan["count"].as_u64(), plan["training_images"].as_u64()), (Some(10), Some(640)));
+    assert_eq!(plan["estimated_seconds"], Value::Null, "nothing has run here: no invented number");
+    assert!(plan["basis"].as_str().unwrap().contains("unknown"), "{plan}");
+    assert_eq!(site.get("/runs").json()["runs"].as_array().unwrap().len(), 0, "a plan starts nothing");
+
+    let started = site.post("/runs", &request);
+    assert_eq!(started.status, 201, "{}", started.text());
+    let answer = started.json();
+    let sweep = answer["sweep"].as_str().unwrap();
+    let url = format!("/sweeps/{sweep}");
+    assert_eq!((started.header("location"), answer["url"].as_str()), (url.as_str(), Some(url.as_str())));
+    let runs = answer["runs"].as_array().unwrap();
+    let names = runs.iter().map(|run| run["name"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(names[..3], ["paired · V1.0 seed 1", "paired · V1.1 seed 1", "paired · V1.0 seed 2"]);
+    let ids = runs.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>();
+    site.events(&format!("/events?runs={}", ids.join(",")), None).rest();
+
+    // Two groups of five; the server's mean is the mean.
+    let grouped = site.get(&format!("{url}?metric=train_loss")).json();
+    assert_eq!((&grouped["varied"], &grouped["by"]), (&json!(["variant", "seed"]), &json!(["variant"])));
+    let losses = |variant: &str| {
+        let runs = grouped["runs"].as_array().unwrap().iter().filter(|run| run["variant"] == variant);
+        runs.map(|run| run["last"]["train_loss"].as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    let (a, b) = (losses("v1.0"), losses("v1.1"));
+    for (group, values) in grouped["groups"].as_array().unwrap().iter().zip([&a, &b]) {
+        let last = &group["finished"]["train_loss"]["last"];
+        assert_eq!((last["n"].as_u64(), group["runs"].as_array().unwrap().len()), (Some(5), 5));
+        assert!((last["mean"].as_f64().unwrap() - mean(values)).abs() < 1e-12);
+        assert_eq!(group["curve"][0]["mean"], last["mean"]);
+    }
+    assert_eq!(site.get(&format!("{url}?by=")).json()["groups"][0]["label"], "all runs");
+
+    // Where it ran is part of the record.
+    let state = site.get(&format!("/runs/{}", ids[0])).json();
+    assert!(state["threads"].as_u64().is_some_and(|n| n > 0) && state["host"].as_str().is_some_and(|h| !h.is_empty()));
+    assert_eq!((&state["sweep"], &state["comparison"]), (&json!(sweep), &Value::Null));
+
+    // The claim rests on the five differences of pairs that share a seed.
+    let claim = format!("/claims?field=variant&a=v1.0&b=v1.1&metric=train_loss&at=last&sweep={sweep}");
+    let tested = site.get(&claim).json()["claims"][0].clone();
+    assert_eq!(tested["sentence"], "V1.0 has a lower training loss after the last epoch than V1.1");
+    let finding = &tested["findings"][0];
+    let pairs = finding["pairs"].as_array().unwrap();
+    assert_eq!(pairs.iter().map(|pair| pair["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    for (pair, (a, b)) in pairs.iter().zip(a.iter().zip(&b)) {
+        assert_eq!(pair["difference"].as_f64().unwrap(), a - b);
+    }
+    let [low, high] = [0, 1].map(|i| finding["paired"]["differences"]["interval"][i].as_f64().unwrap());
+    let expected = if high < 0.0 {
+        "supported"
+    } else if low > 0.0 {
+        "contradicted"
+    } else {
+        "undecided"
+    };
+    assert_eq!(finding["verdict"], expected, "{finding}");
+    assert_eq!(finding["missing_seeds"], json!([]));
+
+    // The shipped claims ask for 98 %, which no network of this size reaches: nothing is decided, and more seeds are offered.
+    let page = site.get_page(&format!("/claims?sweep={sweep}")).text();
+    for text in
+        ["Squared (V1.0) reaches 98 %", "Deep (V1.1) converges faster", "too few pairs", "not in 1", "says nothing"]
+    {
+        assert!(page.contains(text), "the page of claims does not show {text}");
+    }
+    let body = form_body(&page, "data-role=\"offer\"");
+    let planned = site.send("POST", "/runs/plan", &FORM, body.as_bytes());
+    assert!(planned.status == 200 && planned.text().contains("10 runs, about"), "{}", planned.text());
+    let offered = site.send("POST", "/runs", &FORM, form_body(&planned.text(), "action=\"/runs\"").as_bytes());
+    assert_eq!(offered.status, 303, "{}", offered.text());
+    let more = site.get(offered.header("location")).json();
+    let seeds = more["runs"].as_array().unwrap().iter().map(|run| run["seed"].as_u64().unwrap());
+    assert_eq!(seeds.collect::<Vec<_>>(), [6, 6, 7, 7, 8, 8, 9, 9, 10, 10]);
+    assert_eq!(more["runs"][9]["epochs"], 1, "the settings are those of the pairs that are there");
+    let stopped = site.post(&format!("{}/stop", offered.header("location")), &json!({}));
+    assert_eq!(stopped.status, 202, "{}", stopped.text());
+
+    let page = site.get_page(&url).text();
+    for text in ["Sweep of 10 runs", "10 finished", "V1.1", "5 of 5", "±", "paired · V1.0 seed 5"] {
+        assert!(page.contains(text), "the page of the sweep does not show {text}");
+    }
+}
+
+#[test]
+fn stopping_a_sweep_stops_all_of_it() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let answer = site.post("/runs", &endless(json!({"variant": "v1.0", "seeds": [1, 2, 3, 4, 5]}))).json();
+    let url = answer["url"].as_str().unwrap();
+    assert_eq!(site.post(&format!("{url}/stop"), &json!({})).status, 202);
+    let ids = answer["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>();
+    site.events(&format!("/events?runs={}", ids.join(",")), None).rest();
+    let runs = site.get(url).json()["runs"].as_array().unwrap().clone();
+    assert!(runs.iter().all(|run| run["status"] == "KILLED" && run["reason"] == "its sweep was stopped by hand"));
+    for target in ["/sweeps/nonsense", "/sweeps/01a20bc0-95e5-75ae-bf61-e46d29aa5d9a"] {
+        assert_eq!((site.get(target).status, site.post(&format!("{target}/stop"), &json!({})).status), (404, 404));
+    }
+    for wrong in
+        [format!("{url}?metric=beauty"), format!("{url}?by=name"), "/claims?field=seed".into(), "/groups".into()]
+    {
+        assert_eq!(site.get(&wrong).status, 400, "{wrong}");
+    }
+}
+
+#[test]
+fn differences_are_told_and_the_better_one_is_marked() {
+    let done = finished();
+    let target = format!("/diff?runs={},{}", done.ids[0], done.ids[2]);
+    let diff = done.site.get(&format!("{target}&at=best")).json();
+    let differing = diff["settings"].as_array().unwrap().iter().filter(|row| row["differs"] == true);
+    let differing = differing.map(|row| (row["field"].as_str().unwrap(), &row["values"])).collect::<Vec<_>>();
+    assert_eq!(differing, [("variant", &json!(["v1.0", "v1.2"]))]);
+    let loss = diff["metrics"].as_array().unwrap().iter().find(|row| row["metric"] == "test_loss").unwrap();
+    let values = [0, 1].map(|i| loss["values"][i].as_f64().unwrap());
+    assert_eq!(loss["better"].as_u64(), Some(u64::from(values[1] < values[0])), "{loss}");
+    let rows = diff["confusion"][0].as_array().unwrap();
+    for row in rows {
+        let sum = row.as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum::<f64>();
+        assert!(sum.abs() < 1e-9, "shares of a digit's images move, and none is lost");
+    }
+    let page = done.site.get_page(&target).text();
+    for text in [
+        "shared · V1.0",
+        "shared · V1.2",
+        "class=\"best\"",
+        "more are equal",
+        "Confusion: shared · V1.2, less shared · V1.0",
+    ] {
+        assert!(page.contains(text), "the page of differences does not show {text}");
+    }
+    assert!(
+        !page.contains("batch_size") && done.site.get_page(&format!("{target}&all=1")).text().contains("batch_size")
+    );
+    assert_eq!(done.site.get(&format!("{target}&at=soon")).status, 400);
+}
+
+#[test]
+fn a_run_can_be_asked_for_again() {
+    let done = finished();
+    let id = &done.ids[1];
+    let spec = &done.site.get(&format!("/runs/{id}")).json()["spec"];
+    let page = done.site.get_page(&format!("/runs/{id}")).text();
+    // The command is in the page as text: undo HTML's and the shell's quoting, and it is a request for the same spec.
+    let page = page.replace("&#34;", "\"").replace("&#39;", "'");
+    let json = page.split_once("-d '").unwrap().1.split_once('\'').unwrap().0;
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let again = site.start_runs(serde_json::from_str(json).unwrap()).remove(0);
+    assert_eq!(&site.get(&format!("/runs/{again}")).json()["spec"], spec);
+    assert!(page.contains("centerscope train --name 'shared · V1.1' --variant v1.1 --epochs 2 --seed 5"), "{json}");
+
+    let form = done.site.get_page(&format!("/?from={id}")).text();
+    for text in ["name=\"seed\" type=\"text\"", "value=\"0.03125\"", "value=\"v1.1\" checked", "value=\"shared"] {
+        assert!(form.contains(text), "the filled form does not show {text}");
+    }
+    assert!(!form.contains("value=\"v1.0\" checked"));
+    assert_eq!(done.site.get("/?from=nonsense").status, 404);
+}
+
+#[test]
+fn the_python_client_goes_from_a_sweep_to_a_verdict() {
+    let python = ["python3", "python"].into_iter().find(|python| {
+        let version = Command::new(python).args(["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status();
+        version.is_ok_and(|status| status.success())
+    });
+    let Some(python) = python else {
+        // Not by eprintln!, which the test harness swallows.
+        std::io::stderr().write_all(b"SKIPPED: the Python client: no Python 3.9 or newer here\n").unwrap();
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/python/example.py");
+    let address = format!("http://{}", site.address);
+    let output = Command::new(python).args(["-B", script, &address, "tiny"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    for text in [
+        "refused: epochs must be a whole number",
+        "4 runs",
+        "→ FINISHED",
+        "2000 points",
+        "V1.1 train_loss",
+        "→ too_few_pairs",
+    ] {
+        assert!(told.contains(text), "the example does not say {text}: {told}");
+    }
+}
