@@ -20,7 +20,7 @@ const EPOCHS = 10;
 const MANY_EPOCHS = 100;
 const REPEATS = 15;
 /** Three variants, small, so that many epochs end while somebody watches. */
-const LIVE_RUNS = { epochs: 20, train_images: 500, width: 0.03125, dataset: "mnist" };
+const LIVE_RUNS = { epochs: 6, train_images: 500, width: 0.03125, dataset: "mnist" };
 const STATE = "window.centerscope?.state()";
 
 // ---- processes -------------------------------------------------------------------------------------------------------
@@ -30,7 +30,9 @@ async function start(command, args, pattern) {
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] });
   for await (const line of createInterface({ input: child.stdout })) {
     const match = line.match(pattern);
-    if (match) return { address: match[1], end: () => ended(child) };
+    if (!match) continue;
+    child.stdout.resume(); // what it says from now on is of no interest, but must go somewhere
+    return { address: match[1], end: () => ended(child) };
   }
   throw new Error(`${command} did not start`);
 }
