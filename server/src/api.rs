@@ -3,7 +3,7 @@
 use crate::App;
 use crate::error::{Error, wants_html};
 use crate::pages::CompareView;
-use crate::request::{self, Group, Plan};
+use crate::request::{self, Group};
 use crate::runs::Run;
 use crate::series::{self, MOST_POINTS, Thinned, USUAL_POINTS};
 use crate::state::{Status, Summary};
@@ -79,15 +79,6 @@ struct StartedRun {
 pub(crate) async fn start(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
     let plan = request::plan(read_request(&headers, &body)?)?;
     app.may_create()?;
-    let started = start_all(app, plan).await?;
-    Ok(match wants_html(&headers) {
-        true => Redirect::to(&started.url).into_response(),
-        false => (StatusCode::CREATED, [(LOCATION, started.url.clone())], Json(started)).into_response(),
-    })
-}
-
-/// Makes the runs of a plan.
-async fn start_all(app: Arc<App>, plan: Plan) -> Result<Started, Error> {
     let id = RunId::fresh().to_string();
     let member = |group| (plan.group == group).then(|| id.clone());
     let (comparison, sweep) = (member(Group::Comparison), member(Group::Sweep));
@@ -99,8 +90,22 @@ async fn start_all(app: Arc<App>, plan: Plan) -> Result<Started, Error> {
         (None, None, [run]) => run.url.clone(),
         _ => CompareView::new(&runs).url,
     };
+    Ok(started(&headers, (comparison, sweep), url, runs))
+}
+
+/// The answer to whoever started runs, of a comparison or a sweep: where they are.
+pub(crate) fn started(
+    headers: &HeaderMap,
+    (comparison, sweep): (Option<String>, Option<String>),
+    url: String,
+    runs: Vec<Summary>,
+) -> Response {
+    if wants_html(headers) {
+        return Redirect::to(&url).into_response();
+    }
     let told = |Summary { id, name, variant, status, url, .. }| StartedRun { id, name, variant, status, url };
-    Ok(Started { comparison, sweep, url, runs: runs.into_iter().map(told).collect() })
+    let runs = runs.into_iter().map(told).collect();
+    (StatusCode::CREATED, [(LOCATION, url.clone())], Json(Started { comparison, sweep, url, runs })).into_response()
 }
 
 /// The request in a body: JSON, or a form from a browser.
@@ -143,6 +148,7 @@ pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
     if wants_html(&headers) {
         return views::home(State(app), Query(views::Home::default())).await;
     }
+    views::refresh(&app).await?;
     let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
     Ok(([(VARY, "Accept")], Json(Listed { runs })).into_response())
 }

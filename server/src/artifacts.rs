@@ -59,6 +59,8 @@ struct Artifact {
     name: String,
     /// Its size.
     size_bytes: u64,
+    /// Its SHA-256 in hexadecimal, where the log tells it.
+    sha256: Option<String>,
     /// The type by which it is sent.
     content_type: &'static str,
     /// Where it is.
@@ -69,9 +71,11 @@ struct Artifact {
 pub(crate) async fn list(Found(run): Found) -> Result<Json<Artifacts>, Error> {
     let folder = run.folder.clone();
     let files = tokio::task::spawn_blocking(move || folder.list()).await?.map_err(|error| unreadable(&error))?;
+    let known = run.state().await?.files;
     let told = |file: &ArtifactInfo| Artifact {
         name: file.name.to_string(),
         size_bytes: file.size_bytes,
+        sha256: known.get(&file.name.to_string()).and_then(|known| known.sha256.clone()),
         content_type: content_type(&file.name),
         url: format!("/runs/{}/artifacts/{}", run.id, file.name),
     };

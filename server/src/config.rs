@@ -38,6 +38,9 @@ pub struct Config {
     /// File that holds settings like these, in TOML; the environment and the command line go first
     #[arg(long, env = "CENTERSCOPE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Go on with the runs that ended only because the server did
+    #[arg(long, env = "CENTERSCOPE_RESUME_INTERRUPTED", value_parser = FalseyValueParser::new())]
+    pub resume_interrupted: bool,
     /// Where the images come from.
     #[command(flatten)]
     pub data: DataArgs,
@@ -84,6 +87,7 @@ impl Config {
             watchers: 2000,
             log_format: LogFormat::Text,
             config: None,
+            resume_interrupted: false,
             data: DataArgs { data_dir: None, offline: true },
         }
     }

@@ -4,6 +4,7 @@
 //! `Accept`, and turns the answer into a page where a person waits for it. It also gives a body to the errors of the
 //! framework, so that no failure is a bare line of text.
 
+use crate::checkpoints::NoCheckpoint;
 use crate::limits::BODY_BYTES;
 use crate::pages::ErrorPage;
 use crate::runs::{ReadError, RecordError};
@@ -37,6 +38,9 @@ pub enum Error {
     /// 408: the body took too long.
     #[error("{0}")]
     TooSlow(String),
+    /// 409: the run isn't in a state for that.
+    #[error("{0}")]
+    Conflict(String),
     /// 413: the body is too large.
     #[error("the body is larger than {} KiB", BODY_BYTES / 1024)]
     TooLarge,
@@ -96,6 +100,7 @@ impl Error {
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
             Error::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Error::Conflict(_) => StatusCode::CONFLICT,
             Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Error::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::Range { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -116,7 +121,17 @@ impl From<ReadError> for Error {
 
 impl From<RecordError> for Error {
     fn from(error: RecordError) -> Error {
-        Error::Internal(error.to_string())
+        match error {
+            RecordError::NotOver | RecordError::Finished => Error::Conflict(error.to_string()),
+            RecordError::Gone => Error::NotFound(error.to_string()),
+            _ => Error::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<NoCheckpoint> for Error {
+    fn from(error: NoCheckpoint) -> Error {
+        Error::Unprocessable(error.to_string())
     }
 }
 

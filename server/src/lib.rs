@@ -5,14 +5,15 @@
 //! | [`config`], [`cli`] | flags, environment, subcommands |
 //! | [`store`] | folders and files: the only module that knows of paths |
 //! | [`state`] | the fold of a run's log |
-//! | [`runs`] | one run as the server holds it, and all of them |
+//! | [`runs`], [`registry`] | one run as the server holds it; all of them |
+//! | [`checkpoints`] | which epochs a run can go on from |
 //! | [`scheduler`], [`recorder`] | who trains when; one training from start to end |
 //! | [`series`] | long series in few points |
 //! | [`datasets`] | the images, loaded once |
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
 //! | [`stats`], `groups` | what several runs say together |
 //! | `estimate`, `sweeps`, `claims`, `diff` | how long runs will take; runs by groups, put to the test, side by side |
-//! | `api`, `live`, `artifacts`, `embeddings`, `images`, `replay`, `assets` | what HTTP answers to programs |
+//! | `api`, `lifecycle`, `live`, `artifacts`, `embeddings`, `images`, `replay`, `assets` | what HTTP answers to programs |
 //! | [`pages`], `views` | what it answers to people |
 //! | `openapi` | all of that as an OpenAPI document and its page |
 //! | [`error`] | failures in two renderings |
@@ -26,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod checkpoints;
 pub mod cli;
 pub mod config;
 pub mod datasets;
@@ -34,6 +36,7 @@ pub mod limits;
 pub mod monitor;
 pub mod pages;
 pub mod recorder;
+pub mod registry;
 pub mod request;
 pub mod run_files;
 pub mod runs;
@@ -53,9 +56,12 @@ mod connections;
 mod diff;
 mod embeddings;
 mod estimate;
+#[cfg(test)]
+mod fake;
 mod groups;
 mod guard;
 mod images;
+mod lifecycle;
 mod live;
 mod openapi;
 mod replay;
@@ -69,7 +75,7 @@ use crate::datasets::Datasets;
 use crate::error::Error;
 use crate::limits::{Bucket, CREATIONS_PER_S, Streams};
 use crate::monitor::Monitor;
-use crate::runs::Registry;
+use crate::registry::Registry;
 use crate::scheduler::Scheduler;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -134,8 +140,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/compare/replay", get(replay::read))
         .route("/runs", get(api::list).post(api::start))
         .route("/runs/plan", post(estimate::plan))
-        .route("/runs/{id}", get(api::read))
+        .route("/runs/{id}", get(api::read).delete(lifecycle::delete))
         .route("/runs/{id}/stop", post(api::stop))
+        .route("/runs/{id}/resume", post(lifecycle::resume))
+        .route("/runs/{id}/fork", post(lifecycle::fork))
+        .route("/runs/{id}/delete", post(lifecycle::delete))
+        .route("/runs/{id}/restore", post(lifecycle::restore))
+        .route("/trash", get(lifecycle::trash))
         .route("/runs/{id}/events", get(live::one))
         .route("/events", get(live::several))
         .route("/runs/{id}/metrics", get(api::metrics))

@@ -147,8 +147,7 @@ impl Watcher {
             if !text.is_empty() {
                 return (text, true);
             }
-            let bells = self.sources.iter_mut().filter(|source| !source.over);
-            let ring = select_all(bells.map(|source| Box::pin(source.bell.changed())));
+            let ring = select_all(self.sources.iter_mut().map(|source| Box::pin(source.bell.changed())));
             tokio::select! {
                 _ = ring => {}
                 _ = self.phase.wait_for(|&phase| phase == Phase::Down) => return (SHUTDOWN.into(), false),
@@ -161,7 +160,8 @@ impl Watcher {
     async fn collect(&mut self, text: &mut String) -> Result<(), String> {
         for index in 0..self.sources.len() {
             let source = &mut self.sources[index];
-            if source.over {
+            // A run that was over goes on when it is resumed.
+            if source.over && !source.bell.has_changed().unwrap_or(false) {
                 continue;
             }
             // Marked before the look: a line that comes meanwhile rings again.

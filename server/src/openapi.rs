@@ -13,7 +13,7 @@ use crate::scheduler::QUEUE;
 use crate::series::{MOST_POINTS, Thinned};
 use crate::state::{RunState, Summary};
 use crate::sweeps::{Grouped, Stopped};
-use crate::{api, artifacts, views};
+use crate::{api, artifacts, lifecycle, views};
 use axum::Json;
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -172,6 +172,11 @@ impl Operation<'_> {
         self
     }
 
+    fn gives_nothing(self, status: u16, help: &str) -> Self {
+        self.value["responses"][status.to_string()] = json!({"description": help});
+        self
+    }
+
     /// Answers a browser with a page, too.
     fn or_page(self) -> Self {
         self.answers(200, "text/html", json!({"type": "string"}), "")
@@ -221,6 +226,31 @@ fn operations(api: &mut Api) {
     api.post("/runs/{id}/stop", "Stop a run; one that is over stays as it is")
         .gives::<Summary>(202, "stopped, or about to be")
         .no_run();
+    api.post("/runs/{id}/resume", "Go on with a run that is over from its newest whole checkpoint")
+        .gives::<Summary>(202, "queued; one that isn't over stays as it is")
+        .fails(409, "the run has finished")
+        .fails(503, "the server is shutting down")
+        .no_run();
+    api.post("/runs/{id}/fork", "Start a run from a checkpoint of another, with other values")
+        .body(&fork_request(), "The epoch, and the fields that differ.")
+        .gives::<api::Started>(201, "started; Location leads to the comparison of both")
+        .fails(400, "malformed JSON, or not an object")
+        .fails(415, "not JSON")
+        .fails(422, "no checkpoint of that epoch is kept, or a field's value")
+        .fails(503, "the server is shutting down")
+        .no_run();
+    for (method, path) in [("delete", "/runs/{id}"), ("post", "/runs/{id}/delete")] {
+        api.add(method, path, "Move a run that is over to the trash")
+            .gives_nothing(204, "it is in the trash")
+            .fails(403, "asked for by a page of another site, or with a token that only reads")
+            .fails(409, "the run is waiting or training")
+            .no_run();
+    }
+    api.post("/runs/{id}/restore", "Bring a run back from the trash")
+        .gives::<Summary>(200, "it is back")
+        .fails(409, "another run of that id has taken its place")
+        .no_run();
+    api.get("/trash", "The runs in the trash, last deleted first").gives::<lifecycle::Trash>(200, "the runs");
     api.get("/runs/{id}/metrics", "Metrics by epoch")
         .query("format", json!({"enum": ["json", "csv"]}), "Otherwise as `Accept` says.")
         .query("points", points(), "Few points of each series instead of all epochs.")
@@ -363,6 +393,15 @@ fn request() -> Value {
     })
 }
 
+/// The body of a fork: an epoch, and fields of a run, each with one value.
+fn fork_request() -> Value {
+    let properties = FIELDS.iter().map(|field| (field.name.into(), described(single(field), field.help)));
+    let mut properties = properties.collect::<Map<_, _>>();
+    let epoch = json!({"type": "integer", "minimum": 1, "maximum": u32::MAX});
+    properties.insert("epoch".into(), described(epoch, "An epoch whose checkpoint is kept."));
+    json!({"type": "object", "properties": properties, "required": ["epoch"], "additionalProperties": false})
+}
+
 fn described(mut schema: Value, help: &str) -> Value {
     schema["description"] = json!(help);
     schema
@@ -422,7 +461,8 @@ mod tests {
                 continue;
             }
             let path = path.replace("{*name}", "{name}").replace("{file}", "{index}.png");
-            for method in ["get", "post"].into_iter().filter(|method| methods.contains(&format!("{method}("))) {
+            for method in ["get", "post", "delete"].into_iter().filter(|method| methods.contains(&format!("{method}(")))
+            {
                 assert!(document()["paths"][&path][method].is_object(), "{method} {path} is not described");
                 known.push(format!("{method} {path}"));
             }

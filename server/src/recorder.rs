@@ -4,30 +4,33 @@
 //! The channel never drops: a slow disk makes the trainer wait, and a watcher has no part in it. Whatever goes wrong
 //! (no data, no disk, a panic in the trainer) ends this run with a reason and nothing else.
 
+use crate::checkpoints;
 use crate::datasets::Datasets;
 use crate::runs::{RecordError, Run};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::thread;
 use tokio::sync::mpsc;
 use trainer::data::DataProgress;
 use trainer::event::{Emission, RunEvent};
-use trainer::spec::RunSpec;
 use trainer::train::{Outcome, train};
 
 /// Events that may wait for the disk before the trainer does.
 const CHANNEL: usize = 16;
 
-/// Trains and records until the run is over. Blocks.
-pub fn carry_out(run: &Run, spec: &RunSpec, datasets: &Datasets) {
-    record_all(run, |emit| train_run(run, spec, datasets, emit));
-}
+/// What a trainer's thread does: tells of the run's progress, and returns the event that ends it.
+pub type Work = dyn Fn(&Run, &mut dyn FnMut(Emission)) -> RunEvent + Send + Sync;
 
-/// Records what `work` emits and then the event that it returns. `work` runs on a thread of its own.
-fn record_all(run: &Run, work: impl FnOnce(&mut dyn FnMut(Emission)) -> RunEvent + Send) {
+/// Records what `work` emits and then the event that it returns, until the run is over. `work` runs on a thread of its
+/// own. Blocks.
+pub fn carry_out(run: &Run, work: &Work) {
     let (sender, mut receiver) = mpsc::channel::<Emission>(CHANNEL);
     // A send fails only when the recorder gave up; it has raised the stop flag then.
-    let work = move || work(&mut |emission| drop(sender.blocking_send(emission)));
+    let work = move || match run.stop_flag().load(Ordering::Relaxed) {
+        true => RunEvent::Killed { reason: run.stop_reason().into() },
+        false => work(run, &mut |emission| drop(sender.blocking_send(emission))),
+    };
     let (end, refused) = thread::scope(|scope| {
         let trainer = thread::Builder::new()
             .name("trainer".into())
@@ -64,8 +67,19 @@ fn record_all(run: &Run, work: impl FnOnce(&mut dyn FnMut(Emission)) -> RunEvent
     tracing::info!(id = %run.id, name = summary.name, reason = summary.reason, "run {}", summary.status.word());
 }
 
-/// What the trainer's thread does; the event that ends the run.
-fn train_run(run: &Run, spec: &RunSpec, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> RunEvent {
+/// Trains the run with the real trainer, from the beginning or on from the checkpoint of the last epoch that the run has
+/// done; the event that ends it.
+pub fn train_run(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> RunEvent {
+    match try_train(run, datasets, emit) {
+        Ok(Outcome::Finished) => RunEvent::Finished,
+        Ok(Outcome::Stopped) => RunEvent::Killed { reason: run.stop_reason().into() },
+        Err(reason) => RunEvent::Failed { reason },
+    }
+}
+
+fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> Result<Outcome, String> {
+    let state = run.read().map_err(|error| error.to_string())?;
+    let spec = &state.spec;
     let mut last = String::new();
     // A download repeats itself while its bytes grow; the log takes each sentence once.
     let mut say = |message: String| {
@@ -75,9 +89,22 @@ fn train_run(run: &Run, spec: &RunSpec, datasets: &Datasets, emit: &mut dyn FnMu
         }
     };
     say("loading the data set".into());
-    let dataset = match datasets.load(spec.dataset, &mut |progress: &DataProgress| say(progress.to_string())) {
-        Ok(dataset) => dataset,
-        Err(error) => return RunEvent::Failed { reason: error.to_string() },
+    let loaded = datasets.load(spec.dataset, &mut |progress: &DataProgress| say(progress.to_string()));
+    let dataset = loaded.map_err(|error| error.to_string())?;
+    if let Some(before) = state.data.as_ref().filter(|before| before.digest != dataset.info.digest) {
+        let (before, now) = (&before.name, &dataset.info.name);
+        return Err(format!(
+            "the run began with other images ({before}) than those that are here now ({now}): \
+             make the former available with --data-dir and resume it, or start a new run"
+        ));
+    }
+    let from = match state.summary.epoch {
+        0 => None,
+        epoch => {
+            say(format!("reading the checkpoint of epoch {epoch}"));
+            let (from, _) = checkpoints::at(&run.folder, &state, epoch).map_err(|error| error.to_string())?;
+            Some(from)
+        }
     };
     let mut emit = |mut emission: Emission| {
         if let RunEvent::Started(start) = &mut emission.event {
@@ -86,11 +113,7 @@ fn train_run(run: &Run, spec: &RunSpec, datasets: &Datasets, emit: &mut dyn FnMu
         }
         emit(emission);
     };
-    match train(spec, &dataset, run.stop_flag(), &mut emit) {
-        Ok(Outcome::Finished) => RunEvent::Finished,
-        Ok(Outcome::Stopped) => RunEvent::Killed { reason: run.stop_reason().into() },
-        Err(error) => RunEvent::Failed { reason: error.to_string() },
-    }
+    train(spec, &dataset, from.as_ref(), run.stop_flag(), &mut emit).map_err(|error| error.to_string())
 }
 
 fn broken(panic: &(dyn Any + Send)) -> RunEvent {
@@ -103,17 +126,16 @@ fn broken(panic: &(dyn Any + Send)) -> RunEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::{RunState, Status};
-    use crate::store::{RunFolder, RunId};
+    use crate::fake;
+    use crate::state::{LogLine, RunState, Status};
+    use crate::store::{self, RunFolder, RunId, faults};
     use tempfile::TempDir;
     use trainer::event::Artifact;
-    use trainer::spec::{Distance, Network, Profile};
 
     fn run() -> (TempDir, Run) {
         let home = tempfile::tempdir().unwrap();
-        let spec = RunSpec::preset(Profile::Quick, Network::Deep, Distance::Root);
-        let scheduled = RunEvent::Scheduled { name: "test".into(), comparison: None, sweep: None, spec };
-        let run = Run::create(RunId::fresh(), RunFolder::at(home.path().join("run")), scheduled).unwrap();
+        let folder = RunFolder::at(home.path().join("run"));
+        let run = Run::create(RunId::fresh(), folder, fake::scheduled(2).into()).unwrap();
         (home, run)
     }
 
@@ -124,7 +146,7 @@ mod tests {
     #[test]
     fn everything_emitted_is_logged_in_order_however_full_the_channel() {
         let (_home, run) = run();
-        record_all(&run, |emit| {
+        carry_out(&run, &|_, emit| {
             (0..10 * CHANNEL).for_each(|n| emit(said(n).into()));
             RunEvent::Finished
         });
@@ -141,7 +163,7 @@ mod tests {
     #[test]
     fn a_panic_of_the_trainer_fails_the_run_with_what_it_said() {
         let (_home, run) = run();
-        record_all(&run, |_| panic!("out of tensors"));
+        carry_out(&run, &|_, _| panic!("out of tensors"));
         let summary = run.summary();
         assert_eq!(summary.status, Status::Failed);
         assert!(summary.reason.unwrap().contains("out of tensors"));
@@ -150,11 +172,11 @@ mod tests {
     #[test]
     fn a_refusing_disk_stops_the_trainer_and_is_told() {
         let (_home, run) = run();
-        record_all(&run, |emit| {
+        carry_out(&run, &|run, emit| {
             let artifacts = vec![Artifact { name: "run.json/impossible".into(), bytes: Vec::new().into() }];
             emit(Emission { event: said(1), artifacts });
             // The trainer goes on until it sees the flag, and nothing more is heard of it.
-            while !run.stop_flag().load(std::sync::atomic::Ordering::Relaxed) {
+            while !run.stop_flag().load(Ordering::Relaxed) {
                 emit(said(2).into());
             }
             RunEvent::Finished
@@ -163,5 +185,64 @@ mod tests {
         assert_eq!(summary.status, Status::Failed);
         assert!(summary.reason.unwrap().contains("can't write to the run's folder"));
         assert_eq!(run.folder.log_lines().unwrap().len(), 2, "scheduled and failed");
+    }
+
+    /// What a watcher has seen: the epochs, as they were told.
+    fn epochs(lines: &[std::sync::Arc<str>]) -> Vec<LogLine> {
+        let lines = lines.iter().map(|line| serde_json::from_str::<LogLine>(line).unwrap());
+        lines.filter(|line| matches!(line.event, RunEvent::Epoch(_))).collect()
+    }
+
+    /// Every change to the disk fails in turn, once or from then on. The run fails with the reason, nothing that a watcher
+    /// saw is lost, and afterwards, also in another process, the run can be resumed to its end.
+    #[test]
+    fn a_disk_that_fails_at_any_moment_loses_nothing_that_was_told() {
+        let errors = [faults::ENOSPC, faults::EROFS, faults::EMFILE];
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for failures in [1, usize::MAX] {
+            for good in 0.. {
+                let (_home, run) = run();
+                faults::plan(good, failures, errors[good % 3]);
+                carry_out(&run, &fake::train);
+                if !faults::lift() {
+                    assert!(good > 30, "{good} changes only");
+                    break;
+                }
+                let run = std::sync::Arc::new(run);
+                let (lines, over) = runtime.block_on(run.lines_after(0)).unwrap();
+                let seen = epochs(&lines);
+                assert!(over);
+                let summary = run.summary();
+                let place = format!("change {good}, {failures} failures: {summary:?}");
+                match summary.status {
+                    Status::Failed => assert!(summary.reason.unwrap().contains("can't write"), "{place}"),
+                    // Only what follows from the log could not be written.
+                    status => assert_eq!((status, seen.len()), (Status::Finished, 2), "{place}"),
+                }
+
+                let again = Run::open(run.id, run.folder.clone()).unwrap();
+                let state = again.read().unwrap();
+                assert_eq!(epochs(&run.folder.log_lines().unwrap()), seen, "{place}");
+                for (name, file) in &state.files {
+                    let bytes = run.folder.read(&name.parse().unwrap()).unwrap();
+                    assert_eq!(file.sha256.as_deref(), Some(store::digest(&bytes).as_str()), "{place}: {name}");
+                }
+                // Here where the failure was seen, and there where it was found, by turns.
+                let resumed = if good % 2 == 0 { &*run } else { &again };
+                if resumed.status() != Status::Finished {
+                    let taken = resumed.take_up(|folder, state| {
+                        let (epoch, damaged) = checkpoints::newest(folder, state);
+                        RunEvent::Resumed { epoch, damaged }
+                    });
+                    assert!(taken.unwrap(), "{place}");
+                    assert_eq!(resumed.summary().epoch as usize, seen.len(), "{place}");
+                    carry_out(resumed, &fake::train);
+                }
+                let state = resumed.read().unwrap();
+                assert_eq!((state.summary.status, state.history.len()), (Status::Finished, 2), "{place}");
+                let files = run.folder.list().unwrap().iter().map(|f| f.name.to_string()).collect::<Vec<_>>();
+                assert_eq!(files.len(), 10, "{place}: {files:?}");
+            }
+        }
     }
 }

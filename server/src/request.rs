@@ -3,7 +3,9 @@
 //! A field that takes a number or a word may hold several values: a list, or a range of numbers. Then the request is a
 //! sweep, and every combination of the values is a run.
 
+use crate::checkpoints;
 use crate::scheduler::{Order, QUEUE};
+use crate::state::RunState;
 use crate::text;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
@@ -13,6 +15,8 @@ use trainer::spec::{DeviceChoice, FIELDS, Field, Kind, Profile, RunSpec, SpecErr
 
 /// Runs in one comparison at most.
 const MOST: usize = 6;
+/// Characters of a name that the program makes.
+const LONGEST_NAME: usize = 120;
 
 /// What a request amounts to.
 #[derive(Debug)]
@@ -194,9 +198,7 @@ fn variant_list(list: &Value) -> Result<Vec<Variant>, SpecError> {
 fn order(request: &Map<String, Value>, values: &[(&'static Field, &Value)]) -> Result<Order, SpecError> {
     let asked = request.get("device").and_then(Value::as_str).and_then(DeviceChoice::from_word);
     let spec = RunSpec::from_request(request, default_profile(asked.unwrap_or(DeviceChoice::Auto)))?;
-    device::check(spec.device).map_err(|reason| {
-        SpecError::new("device", json!(spec.device), format!("a device that can be used here ({reason})"))
-    })?;
+    check_device(&spec)?;
     // The label says the variant and its parts, the end the seed.
     let said = ["seed", "variant", "network", "distance"];
     let settings = values.iter().filter(|(field, _)| !said.contains(&field.name));
@@ -209,7 +211,7 @@ fn order(request: &Map<String, Value>, values: &[(&'static Field, &Value)]) -> R
         None if settings.is_empty() => default_name(&spec),
         None => format!("{}{settings}{seed}", spec.label()),
     };
-    Ok(Order { name, spec, comparison: None, sweep: None })
+    Ok(Order { name, spec, comparison: None, sweep: None, fork: None })
 }
 
 fn default_name(spec: &RunSpec) -> String {
@@ -228,6 +230,45 @@ pub fn again(name: &str, spec: &RunSpec) -> Map<String, Value> {
         other => spec_value.get(other).cloned(),
     };
     FIELDS.iter().filter_map(|field| Some((field.name.into(), value(field)?))).collect()
+}
+
+/// Reads a request to fork a run: the epoch to go on from, and what the new run will do. Its checkpoint is yet to be read.
+///
+/// # Errors
+/// Names the field, its value and what is expected.
+pub fn fork(state: &RunState, mut request: Map<String, Value>) -> Result<(u32, Order), SpecError> {
+    let kept = checkpoints::kept(state);
+    let asked = request.remove("epoch").unwrap_or_default();
+    let epoch = asked.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|epoch| kept.contains(epoch));
+    let Some(epoch) = epoch else {
+        let kept = kept.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        let expected = match kept.as_str() {
+            "" => "an epoch with a checkpoint, and the run has none yet: one is stored at the end of each epoch".into(),
+            kept => format!("an epoch whose checkpoint is kept: one of {kept}"),
+        };
+        return Err(SpecError::new("epoch", asked, expected));
+    };
+    let spec = state.spec.fork(&request)?;
+    if spec.epochs <= epoch {
+        let expected = format!("more than {epoch}, since the fork's epochs count on from there");
+        return Err(SpecError::new("epochs", json!(spec.epochs), expected));
+    }
+    check_device(&spec)?;
+    let name = match request.get("name").and_then(Value::as_str) {
+        Some(name) => name.into(),
+        None => {
+            let changed = request.iter().map(|(field, value)| format!(", {field} {}", text::plain(value)));
+            let name = format!("{} from epoch {epoch}{}", state.summary.name, changed.collect::<String>());
+            name.chars().take(LONGEST_NAME).collect()
+        }
+    };
+    Ok((epoch, Order { name, spec, comparison: None, sweep: None, fork: None }))
+}
+
+fn check_device(spec: &RunSpec) -> Result<(), SpecError> {
+    device::check(spec.device).map_err(|reason| {
+        SpecError::new("device", json!(spec.device), format!("a device that can be used here ({reason})"))
+    })
 }
 
 /// The original numbers where a GPU carries them, minutes' worth of work elsewhere.
@@ -286,6 +327,8 @@ pub fn from_text(pairs: impl IntoIterator<Item = (String, String)>) -> Map<Strin
         let text = text.trim();
         let value = match field(if name == "seeds" { "seed" } else { &name }).map(|f| f.kind) {
             Some(Kind::Whole { .. } | Kind::Number { .. }) => numbers(text),
+            // Of a fork: not a field of a spec.
+            None if name == "epoch" => numbers(text),
             _ => text.into(),
         };
         request.insert(name, value);

@@ -1,6 +1,8 @@
 //! The files of a run folder that follow from its state: tables for people and programs that don't read the log.
 
-use crate::state::RunState;
+use crate::state::{FileRecord, RunState, Summary};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use trainer::event::{CLASSES, EpochReport};
 use trainer::measure::METRICS;
@@ -11,15 +13,17 @@ pub const README: &str = r#"# A training run of Centerscope
 | file | what it is | how to open it in Python |
 |---|---|---|
 | `spec.json` | what the run was asked to do | `json.load(open("spec.json"))` |
-| `run.json` | the run in a few numbers | `json.load(open("run.json"))` |
+| `run.json` | the run in a few numbers, and the SHA-256 of its embeddings and checkpoints | `json.load(open("run.json"))` |
 | `events.jsonl` | the log: everything that happened, one JSON object a line | `[json.loads(l) for l in open("events.jsonl")]` |
 | `metrics.csv` | one row an epoch, one column a metric | `pandas.read_csv("metrics.csv")` |
 | `confusion.csv` | test images by epoch, true label (row) and predicted label (columns) | `pandas.read_csv("confusion.csv")` |
 | `progress.npy` | one row a sign of life between two epochs, with named columns; once the run is over | `numpy.load("progress.npy")["loss"]` |
 | `embeddings/test-0001.npy` | (N, 2) f32: test images in evaluation mode after epoch 1; row i is image i | `numpy.load(...)` |
 | `embeddings/train-0001.npy` | the same for the training images, as the training pass of epoch 1 saw them | `numpy.load(...)` |
-| `checkpoints/last.safetensors` | weights, batch-norm state and centers after the last epoch | `safetensors.numpy.load_file(...)` |
+| `checkpoints/last.safetensors` | weights, batch-norm state, momentum and centers after the last epoch | `safetensors.numpy.load_file(...)` |
 | `checkpoints/best.safetensors` | the same after the epoch with the best test accuracy | `safetensors.numpy.load_file(...)` |
+| `checkpoints/epoch-0004.safetensors` | the same after epoch 4, every `checkpoint_every` epochs | `safetensors.numpy.load_file(...)` |
+| `checkpoints/start.safetensors` | of a forked run: the other run's, with which it begins | `safetensors.numpy.load_file(...)` |
 
 The log is the truth: every other table follows from it. Times (`time_ms`) are milliseconds since 1970-01-01 UTC.
 "#;
@@ -58,10 +62,18 @@ pub fn confusion_csv(history: &[EpochReport]) -> String {
     csv
 }
 
-/// `run.json`.
+/// `run.json`: the summary; `files`, which tells the epoch and SHA-256 of each file that the trainer stored; and `log_bytes`,
+/// the size of the log that it sums up, by which a reader sees whether it is up to date.
 ///
 /// # Errors
-/// Never for a summary: it holds nothing that JSON can't.
-pub fn run_json(state: &RunState) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec_pretty(&state.summary)
+/// Never for a run: it holds nothing that JSON can't.
+pub fn run_json(state: &RunState, log_bytes: u64) -> serde_json::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        #[serde(flatten)]
+        summary: &'a Summary,
+        log_bytes: u64,
+        files: &'a BTreeMap<String, FileRecord>,
+    }
+    serde_json::to_vec_pretty(&Told { summary: &state.summary, log_bytes, files: &state.files })
 }

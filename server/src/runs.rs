@@ -1,21 +1,24 @@
-//! A run as the server holds it ([`Run`]) and all of them ([`Registry`]).
+//! A run as the server holds it ([`Run`]).
 //!
 //! Watchers *pull*. A run holds the lines of its log and a bell (a `watch` channel) that rings at each new one; a watcher
 //! keeps a position, waits for the bell, and takes all lines after its position. So a slow watcher loses nothing, sees
 //! nothing twice, needs no buffer of its own and can't slow training.
 //!
 //! Only runs that are not over are in memory line by line. Of the others the summary is kept, and the log is read from
-//! the disk when somebody asks, so that thousands of runs open fast and cost little.
+//! the disk when somebody asks, so that thousands of runs open fast and cost little. Such a run can be written to all the
+//! same ([`Run::amend`], [`Run::take_up`]): its log is read, one line is added, and unless it goes on it is a summary again.
+
+mod writing;
 
 use crate::run_files;
-use crate::scheduler::Order;
+use crate::runs::writing::{name, named, recover};
 use crate::series::{self, Thinned};
-use crate::state::{LogError, LogLine, RunState, Summary};
-use crate::store::{self, Log, RunFolder, RunId, Store};
-use std::collections::BTreeMap;
+use crate::state::{LogError, LogLine, RunState, Status, Summary};
+use crate::store::{self, Log, RunFolder, RunId};
+use serde::Deserialize;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use trainer::event::{Emission, RunEvent};
@@ -29,12 +32,24 @@ pub struct Run {
     /// Its folder.
     pub folder: RunFolder,
     memory: RwLock<Memory>,
-    /// `None` once the run is over. A lock, since the trainer's events and a stop may come at once; locked before
-    /// `memory`, and held while the disk works, so never from async code.
-    log: Mutex<Option<Log>>,
+    /// A lock, since the trainer's events and a stop may come at once; locked before `memory`, and held while the disk
+    /// works, so never from async code.
+    pen: Mutex<Pen>,
     bell: watch::Sender<()>,
     stop: AtomicBool,
-    stop_reason: OnceLock<&'static str>,
+    /// Who asked to stop. Locked for a look only.
+    stop_reason: Mutex<Option<&'static str>>,
+}
+
+/// What writes a run's log.
+#[derive(Debug)]
+enum Pen {
+    /// The run isn't over.
+    Writing(Log),
+    /// It is over.
+    Down,
+    /// Its folder was moved away.
+    Gone,
 }
 
 /// What is kept of a run in memory.
@@ -52,9 +67,21 @@ pub enum RecordError {
     /// The run is over already.
     #[error("the run is over")]
     Over,
+    /// The run isn't over.
+    #[error("the run is waiting or training: stop it first")]
+    NotOver,
+    /// The run has finished.
+    #[error("the run has done all its epochs: fork it to train on with more of them")]
+    Finished,
+    /// The run was deleted.
+    #[error("the run was deleted: restore it from the trash first")]
+    Gone,
+    /// The log makes no sense.
+    #[error("the run's log can't be understood: {0}")]
+    Log(#[from] LogError),
     /// The disk refused.
     #[error(
-        "can't write to the run's folder: {0} (free some space or check its permissions, then start the run again)"
+        "can't write to the run's folder: {0} (free some space or check its permissions, then resume the run or start it again)"
     )]
     Disk(#[from] io::Error),
     /// The event can't be told in JSON: a number isn't finite.
@@ -100,7 +127,7 @@ impl Run {
     ///
     /// # Errors
     /// The folder can't be made or written.
-    pub fn create(id: RunId, folder: RunFolder, scheduled: RunEvent) -> Result<Run, RecordError> {
+    pub fn create(id: RunId, folder: RunFolder, scheduled: Emission) -> Result<Run, RecordError> {
         folder.create()?;
         Run::begin(id, folder.clone(), scheduled).inspect_err(|_| {
             // It was empty before, so all in it is ours; half a run is of use to nobody.
@@ -108,17 +135,20 @@ impl Run {
         })
     }
 
-    fn begin(id: RunId, folder: RunFolder, scheduled: RunEvent) -> Result<Run, RecordError> {
-        let line = LogLine { seq: 1, time_ms: now_ms(), event: scheduled };
+    fn begin(id: RunId, folder: RunFolder, scheduled: Emission) -> Result<Run, RecordError> {
+        let line = LogLine { seq: 1, time_ms: now_ms(), event: scheduled.event };
         let text = serde_json::to_string(&line)?;
-        let state = RunState::begin(id, &line).map_err(|error| io::Error::other(error.to_string()))?;
-        put(&folder, "README.md", run_files::README.as_bytes())?;
-        put(&folder, "spec.json", &serde_json::to_vec_pretty(&state.spec)?)?;
+        let state = RunState::begin(id, &line)?;
+        let spec = serde_json::to_vec_pretty(&state.spec)?;
+        let mut files = named(&scheduled.artifacts)?;
+        files.extend([(name("README.md")?, run_files::README.as_bytes()), (name("spec.json")?, &spec)]);
+        folder.put(&files)?;
         let mut log = folder.log()?;
         log.append(&text, true)?;
-        put(&folder, store::SUMMARY, &run_files::run_json(&state)?)?;
+        folder.put(&[(name(store::SUMMARY)?, &run_files::run_json(&state, log.size())?)])?;
+        folder.sync()?;
         let memory = Memory::Whole { state: Box::new(state), lines: vec![text.into()] };
-        Ok(Run::with(id, folder, memory, Some(log)))
+        Ok(Run::with(id, folder, memory, Pen::Writing(log)))
     }
 
     /// Opens the folder of a run of the past. One that isn't over has lost its trainer: it gets an `interrupted` event.
@@ -126,19 +156,20 @@ impl Run {
     /// # Errors
     /// The folder holds no run, or the event can't be written.
     pub fn open(id: RunId, folder: RunFolder) -> Result<Run, OpenError> {
-        let summary = read_summary(&folder);
-        if let Some(summary) = summary.filter(|s| s.id == id && s.status.is_over()) {
-            return Ok(Run::with(id, folder, Memory::Summary(Box::new(summary)), None));
+        if let Some(run) = Run::find_over(id, folder.clone()) {
+            return Ok(run);
         }
         let log = folder.log()?;
         let lines = folder.log_lines()?;
         let state = RunState::replay(id, lines.iter().map(|line| &**line))?;
+        if let Err(error) = recover(&folder, &state) {
+            tracing::warn!(%id, %error, "what a death left behind in the run's folder could not be cleared up");
+        }
         let over = state.summary.status.is_over();
-        let run = Run::with(id, folder, Memory::Whole { state: Box::new(state), lines }, Some(log));
+        let run = Run::with(id, folder, Memory::Whole { state: Box::new(state), lines }, Pen::Writing(log));
         if over {
             // The end was logged, but the program died before the summary said so.
-            let mut log = unpoison(run.log.lock());
-            run.settle(&mut log)?;
+            run.settle(&mut run.pen())?;
         } else {
             let reason = "the program ended while the run was waiting or training; noticed at the next start";
             let end = RunEvent::Interrupted { reason: reason.into() };
@@ -150,105 +181,28 @@ impl Run {
         Ok(run)
     }
 
-    fn with(id: RunId, folder: RunFolder, memory: Memory, log: Option<Log>) -> Run {
+    /// The run in a folder, if its summary says that it is over and is up to date. Writes nothing.
+    pub fn find_over(id: RunId, folder: RunFolder) -> Option<Run> {
+        let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
+        let Stored { summary, log_bytes } = serde_json::from_slice(&bytes).ok()?;
+        // Where the log went on after the summary was written, the log is right. Older versions told no size.
+        let fresh = log_bytes.is_none_or(|size| folder.log_size().is_ok_and(|now| now == size));
+        if summary.id != id || !summary.status.is_over() || !fresh {
+            return None;
+        }
+        Some(Run::with(id, folder, Memory::Summary(Box::new(summary)), Pen::Down))
+    }
+
+    fn with(id: RunId, folder: RunFolder, memory: Memory, pen: Pen) -> Run {
         Run {
             id,
             folder,
             memory: RwLock::new(memory),
-            log: Mutex::new(log),
+            pen: Mutex::new(pen),
             bell: watch::Sender::new(()),
             stop: AtomicBool::new(false),
-            stop_reason: OnceLock::new(),
+            stop_reason: Mutex::default(),
         }
-    }
-
-    /// Stores the artifacts, appends the event to the log, folds it in, and rings. Blocks on the disk.
-    ///
-    /// # Errors
-    /// The run is over, or the disk refuses; then nobody heard of the event.
-    pub fn record(&self, mut emission: Emission) -> Result<(), RecordError> {
-        // An event happened when the trainer told of it, not once its files are on the disk.
-        let time_ms = now_ms();
-        let mut log = unpoison(self.log.lock());
-        let open = log.as_mut().ok_or(RecordError::Over)?;
-        for artifact in &emission.artifacts {
-            let name = artifact.name.parse().map_err(|_| RecordError::Name(artifact.name.clone()))?;
-            self.folder.put(&name, &artifact.bytes)?;
-        }
-        if let RunEvent::Epoch(report) = &mut emission.event {
-            // JSON has no word for them; a metric that isn't a number is left out.
-            report.metrics.retain(|_, value| value.is_finite());
-        }
-        let durable = !matches!(emission.event, RunEvent::Progress(_) | RunEvent::Preparing { .. });
-        let (line, text) = self.next_line(time_ms, emission.event)?;
-        open.append(&text, durable)?;
-        self.fold(&line, text);
-        if durable {
-            self.settle(&mut log)?;
-        }
-        self.bell.send_replace(());
-        EVENTS.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Ends the run where the disk takes nothing more: the reason lives in memory only, and the next start finds the run
-    /// interrupted.
-    pub fn end_in_memory(&self, end: RunEvent) {
-        let mut log = unpoison(self.log.lock());
-        if log.take().is_some()
-            && let Ok((line, text)) = self.next_line(now_ms(), end)
-        {
-            self.fold(&line, text);
-            self.bell.send_replace(());
-        }
-    }
-
-    /// The line that would come next. Read back, so that memory holds what a reader of the log will find.
-    fn next_line(&self, time_ms: u64, event: RunEvent) -> Result<(LogLine, String), serde_json::Error> {
-        let seq = match &*self.memory() {
-            Memory::Whole { state, .. } => state.seq + 1,
-            Memory::Summary(_) => 1,
-        };
-        let text = serde_json::to_string(&LogLine { seq, time_ms, event })?;
-        Ok((serde_json::from_str(&text)?, text))
-    }
-
-    fn fold(&self, line: &LogLine, text: String) {
-        if let Memory::Whole { state, lines } = &mut *self.memory_mut() {
-            state.apply(line);
-            lines.push(text.into());
-        }
-    }
-
-    /// Writes the files that follow from the state; once the run is over, forgets all but the summary.
-    fn settle(&self, log: &mut MutexGuard<'_, Option<Log>>) -> Result<(), RecordError> {
-        let (tables, summary) = match &*self.memory() {
-            Memory::Summary(_) => return Ok(()),
-            Memory::Whole { state, .. } => {
-                let history = &state.history;
-                let metrics = run_files::metrics_csv(history).into_bytes();
-                let confusion = run_files::confusion_csv(history).into_bytes();
-                let run = run_files::run_json(state)?;
-                let mut tables = vec![("metrics.csv", metrics), ("confusion.csv", confusion)];
-                // Once, at the end: it grows with every step.
-                if state.summary.status.is_over() {
-                    tables.push((series::FILE, series::table(&state.progress)));
-                }
-                tables.push((store::SUMMARY, run));
-                (tables, state.summary.clone())
-            }
-        };
-        let written = tables.iter().try_for_each(|(name, bytes)| put(&self.folder, name, bytes));
-        if !summary.status.is_over() {
-            return written;
-        }
-        **log = None;
-        match written {
-            Ok(()) => *self.memory_mut() = Memory::Summary(Box::new(summary)),
-            // The log has the end, so the next start writes these files; until then memory answers.
-            Err(error) => tracing::warn!(id = %self.id, %error, "the run's tables could not be written"),
-        }
-        Ok(())
     }
 
     /// The run in a few numbers.
@@ -257,6 +211,11 @@ impl Run {
             Memory::Whole { state, .. } => state.summary.clone(),
             Memory::Summary(summary) => (**summary).clone(),
         }
+    }
+
+    /// Where the run stands.
+    pub fn status(&self) -> Status {
+        self.peek(|summary, _| summary.status)
     }
 
     /// Looks at the summary, and at the spec of a run that isn't over, without a copy.
@@ -276,7 +235,18 @@ impl Run {
             return Ok((**state).clone());
         }
         let run = self.clone();
-        blocking(move || Ok(RunState::replay(run.id, run.folder.log_lines()?.iter().map(|line| &**line))?)).await
+        blocking(move || run.read()).await
+    }
+
+    /// The same, for a thread that may block on the disk.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn read(&self) -> Result<RunState, ReadError> {
+        if let Memory::Whole { state, .. } = &*self.memory() {
+            return Ok((**state).clone());
+        }
+        Ok(RunState::replay(self.id, self.folder.log_lines()?.iter().map(|line| &**line))?)
     }
 
     /// At most about `points` of each series of the signs of life. Reads the table of a run that is over, or its log where an
@@ -294,9 +264,7 @@ impl Run {
             if let Some(thinned) = table.and_then(|table| series::of_table(&table, points)) {
                 return Ok(thinned);
             }
-            let lines = run.folder.log_lines()?;
-            let state = RunState::replay(run.id, lines.iter().map(|line| &**line))?;
-            Ok(series::of_progress(&state.progress, points))
+            Ok(series::of_progress(&run.read()?.progress, points))
         })
         .await
     }
@@ -324,7 +292,7 @@ impl Run {
 
     /// Asks the trainer to stop after its current step, and says who asks; the first to ask is remembered.
     pub fn ask_to_stop(&self, reason: &'static str) {
-        let _ = self.stop_reason.set(reason);
+        unpoison(self.stop_reason.lock()).get_or_insert(reason);
         self.stop.store(true, Ordering::Relaxed);
     }
 
@@ -335,7 +303,11 @@ impl Run {
 
     /// Who asked to stop.
     pub fn stop_reason(&self) -> &'static str {
-        self.stop_reason.get().copied().unwrap_or("the run was stopped")
+        unpoison(self.stop_reason.lock()).unwrap_or("the run was stopped")
+    }
+
+    fn pen(&self) -> MutexGuard<'_, Pen> {
+        unpoison(self.pen.lock())
     }
 
     fn memory(&self) -> RwLockReadGuard<'_, Memory> {
@@ -378,67 +350,16 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(lost)?
 }
 
-fn put(folder: &RunFolder, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
-    let name = name.parse().map_err(|_| RecordError::Name(name.into()))?;
-    Ok(folder.put(&name, bytes)?)
+/// What is read back of `run.json`.
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(flatten)]
+    summary: Summary,
+    log_bytes: Option<u64>,
 }
 
-fn read_summary(folder: &RunFolder) -> Option<Summary> {
+/// What `run.json` says, where it can be read.
+pub(crate) fn read_summary(folder: &RunFolder) -> Option<Summary> {
     let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
     serde_json::from_slice(&bytes).ok()
-}
-
-/// Every run, by id.
-#[derive(Debug)]
-pub struct Registry {
-    store: Store,
-    runs: RwLock<BTreeMap<RunId, Arc<Run>>>,
-}
-
-impl Registry {
-    /// Opens every run of the folder. Blocks on the disk. A folder that can't be opened as a run is told of and left out.
-    ///
-    /// # Errors
-    /// The folder of all runs can't be listed.
-    pub fn open(store: Store) -> io::Result<Registry> {
-        let mut runs = BTreeMap::new();
-        for id in store.ids()? {
-            match Run::open(id, store.folder(id)) {
-                Ok(run) => drop(runs.insert(id, Arc::new(run))),
-                Err(error) => tracing::warn!(%id, %error, "left out: not a run that can be read"),
-            }
-        }
-        Ok(Registry { store, runs: RwLock::new(runs) })
-    }
-
-    /// Makes a run. Blocks on the disk.
-    ///
-    /// # Errors
-    /// Its folder can't be made or written.
-    pub fn create(&self, order: Order) -> Result<Arc<Run>, RecordError> {
-        let id = RunId::fresh();
-        let run = Arc::new(Run::create(id, self.store.folder(id), order.scheduled())?);
-        unpoison(self.runs.write()).insert(id, run.clone());
-        Ok(run)
-    }
-
-    /// Size of all runs' files. Blocks on the disk.
-    ///
-    /// # Errors
-    /// The folder of all runs can't be listed.
-    pub fn disk_bytes(&self) -> io::Result<u64> {
-        // A run that is deleted meanwhile has no size.
-        let sizes = self.store.ids()?.into_iter().filter_map(|id| self.store.folder(id).list().ok());
-        Ok(sizes.flatten().map(|file| file.size_bytes).sum())
-    }
-
-    /// The run of that id.
-    pub fn get(&self, id: RunId) -> Option<Arc<Run>> {
-        unpoison(self.runs.read()).get(&id).cloned()
-    }
-
-    /// Every run, newest first.
-    pub fn newest_first(&self) -> Vec<Arc<Run>> {
-        unpoison(self.runs.read()).values().rev().cloned().collect()
-    }
 }

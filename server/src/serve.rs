@@ -5,7 +5,9 @@ use crate::config::Config;
 use crate::datasets::Datasets;
 use crate::limits::{Bucket, CREATIONS, CREATIONS_PER_S, Streams};
 use crate::monitor::Monitor;
-use crate::runs::Registry;
+use crate::recorder;
+use crate::registry::Registry;
+use crate::runs::Run;
 use crate::scheduler::Scheduler;
 use crate::store::{Store, StoreError};
 use crate::{App, Phase, connections, router};
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use trainer::event::Emission;
 
 /// How long trainers may take to come to an end after Ctrl-C.
 const PATIENCE: Duration = Duration::from_millis(2500);
@@ -81,7 +84,15 @@ impl Server {
         let registry = tokio::task::spawn_blocking(|| Registry::open(store)).await;
         let registry = Arc::new(registry.map_err(io::Error::other).flatten().map_err(ServeError::Runs)?);
         let datasets = Arc::new(Datasets::new((&config.data).into()));
-        let scheduler = Scheduler::new(config.jobs.into(), registry.clone(), datasets.clone());
+        let images = datasets.clone();
+        let work = Box::new(move |run: &Run, emit: &mut dyn FnMut(Emission)| recorder::train_run(run, &images, emit));
+        let scheduler = Scheduler::new(config.jobs.into(), registry.clone(), work);
+        if config.resume_interrupted {
+            let scheduler = scheduler.clone();
+            tokio::task::spawn_blocking(move || scheduler.resume_interrupted())
+                .await
+                .map_err(|error| ServeError::Runs(io::Error::other(error)))?;
+        }
         let streams = Streams::new(config.watchers.into());
         let creations = Bucket::new(CREATIONS, CREATIONS_PER_S);
         let monitor = Monitor::default();

@@ -6,7 +6,9 @@
 use crate::store::RunId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use trainer::event::{DataInfo, EpochReport, Progress, RunEvent, Start};
+use std::collections::BTreeMap;
+use trainer::checkpoint;
+use trainer::event::{DataInfo, EpochReport, Fork, Progress, RunEvent, Start};
 use trainer::spec::{Distance, Network, RunSpec, Variant};
 
 /// One line of a run's log.
@@ -114,6 +116,9 @@ pub struct Summary {
     pub images_per_s: Option<f64>,
     /// Why it ended, unless it finished.
     pub reason: Option<String>,
+    /// The run and epoch it goes on from, if it is a fork.
+    #[serde(default)]
+    pub fork: Option<Fork>,
     /// Its page.
     pub url: String,
 }
@@ -126,6 +131,15 @@ pub struct TimedProgress {
     /// What.
     #[serde(flatten)]
     pub progress: Progress,
+}
+
+/// What the log tells of a file that the trainer stored.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FileRecord {
+    /// The epoch that stored it.
+    pub epoch: u32,
+    /// SHA-256 in hexadecimal; logs of older versions tell none.
+    pub sha256: Option<String>,
 }
 
 /// Everything that a run's log tells.
@@ -158,6 +172,10 @@ pub struct RunState {
     pub history: Vec<EpochReport>,
     /// Every sign of life, in order.
     pub progress: Vec<TimedProgress>,
+    /// The files that the trainer stored, by name.
+    pub files: BTreeMap<String, FileRecord>,
+    /// Checkpoints that were damaged when the run was last resumed, and what was wrong with each.
+    pub damaged: Vec<String>,
 }
 
 /// A log that tells of no run.
@@ -199,7 +217,7 @@ impl RunState {
     /// # Errors
     /// The line is no `scheduled` event.
     pub fn begin(id: RunId, line: &LogLine) -> Result<RunState, LogError> {
-        let RunEvent::Scheduled { name, comparison, sweep, spec } = &line.event else {
+        let RunEvent::Scheduled { name, comparison, sweep, spec, fork } = &line.event else {
             return Err(LogError::NoBeginning);
         };
         let summary = Summary {
@@ -217,7 +235,7 @@ impl RunState {
             ended_ms: None,
             seed: spec.seed,
             epochs: spec.epochs,
-            epoch: 0,
+            epoch: fork.as_ref().map_or(0, |fork| fork.epoch),
             step: 0,
             steps: 0,
             data_name: None,
@@ -227,7 +245,12 @@ impl RunState {
             train_loss: None,
             images_per_s: None,
             reason: None,
+            fork: fork.clone(),
             url: format!("/runs/{id}"),
+        };
+        let start = |fork: &Fork| {
+            let record = FileRecord { epoch: fork.epoch, sha256: Some(fork.sha256.clone()) };
+            (checkpoint::START.to_string(), record)
         };
         Ok(RunState {
             summary,
@@ -243,6 +266,8 @@ impl RunState {
             threads: None,
             history: Vec::new(),
             progress: Vec::new(),
+            files: fork.iter().map(start).collect(),
+            damaged: Vec::new(),
         })
     }
 
@@ -251,6 +276,7 @@ impl RunState {
         self.seq = line.seq;
         match &line.event {
             RunEvent::Scheduled { .. } => {}
+            RunEvent::Resumed { epoch, damaged } => self.resume(*epoch, damaged),
             RunEvent::Preparing { .. } => self.summary.status = Status::Running,
             RunEvent::Started(start) => self.start(start, line.time_ms),
             RunEvent::Progress(progress) => {
@@ -259,7 +285,14 @@ impl RunState {
                 self.summary.images_per_s = Some(progress.images_per_s);
                 self.progress.push(TimedProgress { time_ms: line.time_ms, progress: progress.clone() });
             }
-            RunEvent::Epoch(report) => self.epoch(report),
+            RunEvent::Epoch(report) => {
+                self.epoch(report);
+                self.history.push((**report).clone());
+                for name in &report.artifacts {
+                    let record = FileRecord { epoch: report.epoch, sha256: report.sha256.get(name).cloned() };
+                    self.files.insert(name.clone(), record);
+                }
+            }
             RunEvent::Finished => self.end(Status::Finished, None, line.time_ms),
             RunEvent::Failed { reason } => self.end(Status::Failed, Some(reason), line.time_ms),
             RunEvent::Killed { reason } => self.end(Status::Killed, Some(reason), line.time_ms),
@@ -269,7 +302,7 @@ impl RunState {
 
     fn start(&mut self, start: &Start, time_ms: u64) {
         self.summary.status = Status::Running;
-        self.summary.started_ms = Some(time_ms);
+        self.summary.started_ms.get_or_insert(time_ms);
         self.summary.steps = start.steps_per_epoch;
         self.summary.data_name = Some(start.data.name.clone());
         self.summary.device = Some(start.device.clone());
@@ -293,7 +326,28 @@ impl RunState {
             [summary.best_test_accuracy, summary.test_accuracy].into_iter().flatten().reduce(f64::max);
         summary.train_loss = metric("train_loss").or(summary.train_loss);
         summary.images_per_s = metric("images_per_s").or(summary.images_per_s);
-        self.history.push(report.clone());
+    }
+
+    /// Goes back to where the run stood after `epoch`.
+    fn resume(&mut self, epoch: u32, damaged: &[String]) {
+        self.summary = Summary {
+            status: Status::Scheduled,
+            reason: None,
+            ended_ms: None,
+            epoch,
+            step: 0,
+            test_accuracy: None,
+            best_test_accuracy: None,
+            train_loss: None,
+            ..self.summary.clone()
+        };
+        self.damaged = damaged.to_vec();
+        self.files.retain(|_, file| file.epoch <= epoch);
+        self.progress.retain(|progress| progress.progress.epoch <= epoch);
+        self.history.retain(|report| report.epoch <= epoch);
+        let history = std::mem::take(&mut self.history);
+        history.iter().for_each(|report| self.epoch(report));
+        self.history = history;
     }
 
     fn end(&mut self, status: Status, reason: Option<&String>, time_ms: u64) {
@@ -344,6 +398,8 @@ mod tests {
             epoch(5, 1, 0.9),
             epoch(6, 2, 0.8),
             line(7, json!({"type": "killed", "reason": "by hand"})),
+            line(8, json!({"type": "resumed", "epoch": 1, "damaged": ["checkpoints/last.safetensors: torn"]})),
+            epoch(9, 2, 0.85),
         ]
     }
 
@@ -366,6 +422,19 @@ mod tests {
         assert_eq!((run.epoch, run.step, run.train_loss), (2, 0, Some(0.5)));
         assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.8), Some(0.9)));
         assert_eq!((run.ended_ms, run.reason.as_deref()), (Some(7000), Some("by hand")));
+    }
+
+    #[test]
+    fn a_resumed_run_goes_on_from_its_checkpoint() {
+        let resumed = after(8);
+        let run = &resumed.summary;
+        assert_eq!((run.status, run.epoch, resumed.history.len()), (Status::Scheduled, 1, 1));
+        assert_eq!((run.reason.as_deref(), run.ended_ms, run.started_ms), (None, None, Some(3000)));
+        assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.9), Some(0.9)));
+        assert_eq!(resumed.damaged, ["checkpoints/last.safetensors: torn"]);
+        let again = after(9);
+        assert_eq!(again.history.iter().map(|report| report.epoch).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!((again.summary.test_accuracy, again.summary.best_test_accuracy), (Some(0.85), Some(0.9)));
     }
 
     #[test]

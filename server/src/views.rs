@@ -3,7 +3,7 @@
 use crate::App;
 use crate::api::listed;
 use crate::error::Error;
-use crate::pages::{ComparePage, CompareView, FormView, HomePage, RunPage, RunRow, RunView};
+use crate::pages::{ComparePage, CompareView, ForkOf, FormView, HomePage, RunPage, RunRow, RunView};
 use crate::request;
 use crate::runs::Run;
 use crate::state::Summary;
@@ -34,6 +34,7 @@ pub(crate) struct Home {
 
 /// `GET /`
 pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>) -> Result<Response, Error> {
+    refresh(&app).await?;
     let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
     let newest = runs.first().map(|newest| CompareView::new(together(&runs, newest)));
     let rows = runs.iter().map(RunRow::from).collect();
@@ -45,6 +46,12 @@ pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>)
         }
     };
     page(&HomePage { runs: rows, newest, form, version: VERSION })
+}
+
+/// Takes in runs that were copied into the folder.
+pub(crate) async fn refresh(app: &Arc<App>) -> Result<(), Error> {
+    let app = app.clone();
+    Ok(tokio::task::spawn_blocking(move || app.registry.refresh()).await?)
 }
 
 /// The runs of the same comparison, oldest first; the run alone where it belongs to none.
@@ -88,5 +95,13 @@ pub(crate) async fn run(app: &App, run: &Arc<Run>, host: &str) -> Result<Respons
         let all = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
         CompareView::new(together(&all, &state.summary)).url
     });
-    page(&RunPage { run: RunView::new(&state, &artifacts, compare_url, host), version: VERSION })
+    let fork_of = state.summary.fork.as_ref().map(|fork| {
+        let parent = fork.run.parse().ok().and_then(|id| app.registry.get(id)).map(|run| run.summary());
+        ForkOf {
+            name: parent.as_ref().map_or_else(|| fork.run.clone(), |run| run.name.clone()),
+            url: parent.map(|run| run.url),
+            epoch: fork.epoch,
+        }
+    });
+    page(&RunPage { run: RunView::new(&state, &artifacts, compare_url, fork_of, host), version: VERSION })
 }

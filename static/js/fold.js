@@ -46,12 +46,17 @@ export function applyEvent(run, event) {
     case "epoch":
       run.status = "RUNNING";
       run.history.push(event);
+      for (const name of event.artifacts ?? []) run.files[name] = { epoch: event.epoch, sha256: event.sha256?.[name] ?? null };
       run.epoch = event.epoch;
       run.step = 0;
       run.test_accuracy = event.metrics.test_accuracy ?? null;
       run.train_loss = event.metrics.train_loss ?? null;
       run.images_per_s = event.metrics.images_per_s ?? run.images_per_s;
       if (!(run.best_test_accuracy >= run.test_accuracy)) run.best_test_accuracy = run.test_accuracy;
+      break;
+    case "resumed":
+      goBack(run, event.epoch);
+      run.damaged = event.damaged ?? [];
       break;
     case "finished":
     case "failed":
@@ -63,6 +68,28 @@ export function applyEvent(run, event) {
       break;
   }
   return event.type;
+}
+
+/** Takes a run back to where it stood after `epoch`, to go on from there. */
+function goBack(run, epoch) {
+  run.status = "SCHEDULED";
+  run.message = run.reason = run.ended_ms = null;
+  run.epoch = epoch;
+  run.step = 0;
+  run.history = run.history.filter((report) => report.epoch <= epoch);
+  run.progress = run.progress.filter((progress) => progress.epoch <= epoch);
+  run.files = Object.fromEntries(Object.entries(run.files).filter(([, file]) => file.epoch <= epoch));
+  const accuracies = run.history.map((report) => report.metrics.test_accuracy).filter(Number.isFinite);
+  const last = run.history.at(-1);
+  run.test_accuracy = last?.metrics.test_accuracy ?? null;
+  run.train_loss = last?.metrics.train_loss ?? null;
+  run.best_test_accuracy = accuracies.length ? Math.max(...accuracies) : null;
+}
+
+/** The epochs that a run can be forked from: those with a checkpoint, newest first. */
+export function keptEpochs(run) {
+  const files = Object.entries(run.files).filter(([name]) => name.startsWith("checkpoints/"));
+  return [...new Set(files.map(([, file]) => file.epoch))].sort((a, b) => b - a);
 }
 
 /** Every second element of all but the newest quarter: old progress needs no detail. */

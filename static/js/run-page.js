@@ -2,7 +2,7 @@
 
 import { h, role, say } from "./dom.js";
 import { metricValue } from "./format.js";
-import { reportAt, hasEnded } from "./fold.js";
+import { reportAt, hasEnded, keptEpochs } from "./fold.js";
 import { selectCells, showMatrix } from "./confusion.js";
 
 /** Keeps the page of `run` up to date; `comparison` shows its points. */
@@ -18,6 +18,8 @@ export function keepRunPage(root, run, live, comparison, metrics) {
       if (text) say(role(root, name), text);
     }
     if (hasEnded(run.status)) role(root, "stop")?.remove();
+    role(root, "resume").hidden = !hasEnded(run.status) || run.status === "FINISHED";
+    offerEpochs(root, keptEpochs(run));
     const reason = role(root, "reason");
     reason.hidden = !run.reason;
     say(role(reason, "text"), run.reason ?? "");
@@ -63,12 +65,24 @@ function showMetrics(table, run, metrics) {
   );
 }
 
+/** The epochs that the form offers to fork from; the chosen one stays chosen. */
+function offerEpochs(root, epochs) {
+  const select = role(root, "fork-epochs");
+  role(root, "fork").hidden = epochs.length === 0;
+  if (epochs.join() === [...select.options].map((option) => option.value).join()) return;
+  const chosen = select.value;
+  select.replaceChildren(...epochs.map((epoch) => h("option", { value: epoch }, String(epoch))));
+  if (epochs.includes(Number(chosen))) select.value = chosen;
+}
+
 async function showArtifacts(table, run) {
   const response = await fetch(`/runs/${run.id}/artifacts`).catch(() => null);
   if (!response?.ok) return;
   const { artifacts } = await response.json();
   const sizes = (bytes) =>
     bytes < 1000 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  const checkpoints = artifacts.filter((artifact) => artifact.name.startsWith("checkpoints/"));
+  say(role(table.closest("section"), "checkpoints-size"), sizes(checkpoints.reduce((sum, artifact) => sum + artifact.size_bytes, 0)));
   table.tBodies[0].replaceChildren(
     ...artifacts.map((artifact) =>
       h("tr", {}, h("td", {}, h("a", { href: artifact.url, download: "" }, artifact.name)), h("td", {}, sizes(artifact.size_bytes))),

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
-import { applyEvent, epochSecondsLeft, reportAt } from "../../static/js/fold.js";
+import { applyEvent, epochSecondsLeft, keptEpochs, reportAt } from "../../static/js/fold.js";
 import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
 import { BucketGrid } from "../../static/js/grid.js";
 import { drawOrder } from "../../static/js/order.js";
@@ -28,7 +28,7 @@ import { classFigures } from "../../static/js/panel.js";
 import { percentile } from "../../static/js/latency.js";
 import { toCsv } from "../../static/js/csv.js";
 
-const freshRun = () => ({ id: "a", seq: 1, status: "SCHEDULED", epoch: 0, epochs: 3, step: 0, steps: 0, history: [], progress: [], best_test_accuracy: null });
+const freshRun = () => ({ id: "a", seq: 1, status: "SCHEDULED", epoch: 0, epochs: 3, step: 0, steps: 0, history: [], progress: [], files: {}, best_test_accuracy: null });
 const epochEvent = (seq, epoch, accuracy) => ({ seq, time_ms: 9, type: "epoch", epoch, metrics: { test_accuracy: accuracy, train_loss: 1, epoch_seconds: 2 } });
 
 test("a run's events add up to its state", () => {
@@ -44,6 +44,20 @@ test("a run's events add up to its state", () => {
   assert.equal(run.test_accuracy, 0.8);
   assert.equal(applyEvent(run, { seq: 6, time_ms: 7, type: "failed", reason: "full disk" }), "failed");
   assert.deepEqual([run.status, run.reason, run.ended_ms], ["FAILED", "full disk", 7]);
+});
+
+test("a resumed run goes back to its checkpoint and on from there", () => {
+  const run = freshRun();
+  const kept = (epoch) => [`checkpoints/epoch-000${epoch}.safetensors`, "checkpoints/last.safetensors", `embeddings/test-000${epoch}.npy`];
+  [0.7, 0.9, 0.8].forEach((accuracy, i) => applyEvent(run, { ...epochEvent(2 + i, i + 1, accuracy), artifacts: kept(i + 1) }));
+  assert.deepEqual(keptEpochs(run), [3, 2, 1]);
+  applyEvent(run, { seq: 5, type: "progress", epoch: 4, step: 1, steps: 2, loss: { total: 2 } });
+  applyEvent(run, { seq: 6, time_ms: 7, type: "killed", reason: "by hand" });
+  assert.equal(applyEvent(run, { seq: 7, type: "resumed", epoch: 1, damaged: ["x: torn"] }), "resumed");
+  assert.deepEqual([run.status, run.reason, run.epoch, run.step, run.test_accuracy, run.best_test_accuracy], ["SCHEDULED", null, 1, 0, 0.7, 0.7]);
+  assert.deepEqual([run.history.length, run.progress.length, run.damaged, keptEpochs(run)], [1, 0, ["x: torn"], [1]]);
+  assert.equal(applyEvent(run, epochEvent(8, 2, 0.95)), "epoch");
+  assert.deepEqual([run.epoch, run.best_test_accuracy], [2, 0.95]);
 });
 
 test("an event that is known is ignored, a gap is told and changes nothing", () => {

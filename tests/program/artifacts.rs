@@ -17,6 +17,8 @@ fn every_file_is_listed_and_served_as_it_is() {
         [
             "README.md",
             "checkpoints/best.safetensors",
+            "checkpoints/epoch-0001.safetensors",
+            "checkpoints/epoch-0002.safetensors",
             "checkpoints/last.safetensors",
             "confusion.csv",
             "embeddings/test-0001.npy",

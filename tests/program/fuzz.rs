@@ -124,7 +124,7 @@ fn any_log_is_a_run_or_an_error() {
         let Ok(state) = RunState::replay(RunId::fresh(), text.lines()) else { return };
         assert!(state.history.len() + state.progress.len() < text.lines().count());
         // Its page can be drawn, whatever it tells.
-        drop(RunView::new(&state, &[], None, "localhost"));
+        drop(RunView::new(&state, &[], None, None, "localhost"));
     });
     // The folder itself, opened as at a start: a run that is over, or an error.
     try_all(40, vec![log], |bytes| {

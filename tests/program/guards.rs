@@ -51,7 +51,7 @@ fn every_answer_carries_the_policy() {
         assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{target}: {policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
-        assert_eq!(reply.header("referrer-policy"), "no-referrer");
+        assert_eq!(reply.header("referrer-policy"), "same-origin");
         assert_eq!(reply.header("x-frame-options"), "DENY");
     }
 }

@@ -124,7 +124,10 @@ fn addresses_that_lead_nowhere() {
         (400, "GET", format!("{run}/metrics?format=xml")),
         (404, "GET", format!("{run}/artifacts/nothing.txt")),
         (404, "GET", "/runs/%ff".into()),
-        (405, "DELETE", run.clone()),
+        (405, "PUT", run.clone()),
+        (404, "DELETE", "/runs/nonsense".into()),
+        (404, "DELETE", "/runs/01a20bc0-95e5-75ae-bf61-e46d29aa5d9a".into()),
+        (404, "POST", "/runs/01a20bc0-95e5-75ae-bf61-e46d29aa5d9a/restore".into()),
         (405, "GET", format!("{run}/stop")),
         (404, "GET", "/static/nothing.js".into()),
     ] {

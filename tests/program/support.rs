@@ -52,6 +52,12 @@ impl Site {
         Site { address, stop: None, thread: None }
     }
 
+    /// The lines of a log as they are told, until the connection ends, however it does.
+    pub(crate) fn lines(&self, target: &str) -> impl Iterator<Item = String> + use<> {
+        let lines = BufReader::new(self.open("GET", target, &[], b"")).lines().map_while(Result::ok);
+        lines.filter_map(|line| line.strip_prefix("data: ").map(String::from)).filter(|line| line != "{}")
+    }
+
     /// Asks the server to end, without waiting for it.
     pub(crate) fn ask_to_end(&mut self) {
         drop(self.stop.take());

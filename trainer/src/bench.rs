@@ -186,7 +186,7 @@ pub fn epoch_seconds(spec: &RunSpec) -> std::result::Result<f64, TrainError> {
     let data = Dataset { train: noise(spec.train_images)?, test: noise(TEST_IMAGES)?, info };
     let spec = RunSpec { epochs: 1, ..spec.clone() };
     let mut seconds = f64::NAN;
-    train(&spec, &data, &AtomicBool::new(false), &mut |emission| {
+    train(&spec, &data, None, &AtomicBool::new(false), &mut |emission| {
         if let RunEvent::Epoch(report) = &emission.event {
             seconds = report.metrics["epoch_seconds"];
         }

@@ -26,6 +26,17 @@ pub enum RunEvent {
         sweep: Option<String>,
         /// What it will do.
         spec: RunSpec,
+        /// The run and epoch it goes on from, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fork: Option<Fork>,
+    },
+    /// The run was over and goes on: it waits for its turn again. What came after `epoch` is void.
+    Resumed {
+        /// The epoch whose checkpoint it goes on from; 0 where it begins anew.
+        epoch: u32,
+        /// Checkpoints that would have been newer, and what is wrong with each.
+        #[serde(default)]
+        damaged: Vec<String>,
     },
     /// The run prepares its data set: a download, say.
     Preparing {
@@ -55,6 +66,17 @@ pub enum RunEvent {
         /// A sentence that says when that was noticed.
         reason: String,
     },
+}
+
+/// Where a forked run begins: another run's checkpoint, of which it holds a copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Fork {
+    /// Id of the other run.
+    pub run: String,
+    /// Epochs done there; the fork's own begin with the next.
+    pub epoch: u32,
+    /// SHA-256 of the checkpoint, in hexadecimal.
+    pub sha256: String,
 }
 
 /// The circumstances under which a run trains.
@@ -138,6 +160,9 @@ pub struct EpochReport {
     pub geometry: Geometry,
     /// Names of the artifacts that this epoch stored.
     pub artifacts: Vec<String>,
+    /// SHA-256 of each of them, in hexadecimal; filled in by whoever stores them.
+    #[serde(default)]
+    pub sha256: BTreeMap<String, String>,
 }
 
 /// The plane of the embedding at the end of an epoch.

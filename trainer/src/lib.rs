@@ -27,6 +27,7 @@ pub mod network;
 pub mod npy;
 pub mod ops;
 pub mod optim;
+mod pass;
 mod rng;
 pub mod spec;
 pub mod train;

@@ -100,6 +100,13 @@ pub const METRICS: &[Metric] = &[
         Some(false),
         "Intra-class over nearest inter-class distance: cluster size against the room between clusters, whatever the scale.",
     ),
+    metric(
+        "skipped_steps",
+        "Skipped steps",
+        "",
+        Some(false),
+        "Steps of the epoch that were left out because their loss was NaN or infinite; told only where there were any.",
+    ),
     metric("learning_rate", "Learning rate", "", None, "The network's learning rate in the epoch."),
     metric(
         "epoch_seconds",

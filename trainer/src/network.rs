@@ -24,6 +24,63 @@ const DEEP: &[usize] = &[32, 64, POOL, 128, 256, POOL, 512, 512, POOL, 256, 128,
 const SHALLOW_LAYERS: usize = 9;
 const POOL: usize = 0;
 
+/// A convolution as the table above lays it out.
+struct Layer {
+    /// Place in the original's `nn.Sequential`.
+    index: usize,
+    /// Channels in.
+    input: usize,
+    /// Channels out.
+    output: usize,
+    /// Whether max-pool follows.
+    pool: bool,
+}
+
+/// The convolutions of a network, and channels and side of the last one's output.
+fn plan(network: Network, width: f64) -> (Vec<Layer>, (usize, usize)) {
+    let table = match network {
+        Network::Deep => DEEP,
+        Network::Shallow => &DEEP[..SHALLOW_LAYERS],
+    };
+    let (mut channels, mut side) = (1, crate::data::SIDE);
+    let mut layers: Vec<Layer> = Vec::new();
+    for (index, &entry) in table.iter().enumerate() {
+        if entry == POOL {
+            if let Some(last) = layers.last_mut() {
+                last.pool = true;
+            }
+            side /= 2;
+            continue;
+        }
+        let output = ((entry as f64 * width) as usize).max(1);
+        layers.push(Layer { index, input: channels, output, pool: false });
+        channels = output;
+    }
+    (layers, (channels, side))
+}
+
+/// Tensors by name, with their shapes.
+pub type Shapes = Vec<(String, Vec<usize>)>;
+
+/// Name and shape of each trainable tensor of a network, and of each running statistic, as [`CenterNet::export`] and
+/// [`CenterNet::export_stats`] would name and shape them: known before a number is allocated.
+pub fn shapes(network: Network, width: f64) -> (Shapes, Shapes) {
+    let (layers, (channels, side)) = plan(network, width);
+    let (mut trainable, mut stats) = (Vec::new(), Vec::new());
+    for Layer { index, input, output, .. } in layers {
+        trainable.push((format!("hidden.{index}.0.weight"), vec![output, input, KERNEL, KERNEL]));
+        trainable.push((format!("hidden.{index}.1.weight"), vec![output]));
+        trainable.push((format!("hidden.{index}.1.bias"), vec![output]));
+        stats.push((format!("hidden.{index}.1.running_mean"), vec![output]));
+        stats.push((format!("hidden.{index}.1.running_var"), vec![output]));
+    }
+    trainable.push(("fc.weight".into(), vec![EMBEDDING, channels * side * side]));
+    trainable.push(("fc.bias".into(), vec![EMBEDDING]));
+    trainable.push(("out.weight".into(), vec![CLASSES, EMBEDDING]));
+    trainable.push(("out.bias".into(), vec![CLASSES]));
+    (trainable, stats)
+}
+
 /// What a forward pass gives.
 pub struct Output {
     /// (N, 2)
@@ -72,22 +129,10 @@ impl CenterNet {
     /// # Errors
     /// If the device has no memory left.
     pub fn new(network: Network, width: f64, seed: u64, device: &Device) -> Result<CenterNet> {
-        let layers = match network {
-            Network::Deep => DEEP,
-            Network::Shallow => &DEEP[..SHALLOW_LAYERS],
-        };
+        let (layers, (channels, side)) = plan(network, width);
         let var = |shape: &[usize]| Var::zeros(shape, candle_core::DType::F32, device);
-        let (mut channels, mut side) = (1, crate::data::SIDE);
         let mut blocks: Vec<ConvBlock> = Vec::new();
-        for (index, &layer) in layers.iter().enumerate() {
-            if layer == POOL {
-                if let Some(last) = blocks.last_mut() {
-                    last.pool = true;
-                }
-                side /= 2;
-                continue;
-            }
-            let out = ((layer as f64 * width) as usize).max(1);
+        for Layer { index, input, output: out, pool } in layers {
             let scale_shift = Tensor::cat(
                 &[
                     Tensor::ones((1, out), candle_core::DType::F32, device)?,
@@ -97,12 +142,11 @@ impl CenterNet {
             )?;
             blocks.push(ConvBlock {
                 index,
-                weight: var(&[KERNEL, KERNEL, channels, out])?,
+                weight: var(&[KERNEL, KERNEL, input, out])?,
                 scale_shift: Var::from_tensor(&scale_shift)?,
                 stats: Arc::new(Mutex::new(RunningStats::new(out))),
-                pool: false,
+                pool,
             });
-            channels = out;
         }
         let net = CenterNet {
             blocks,
@@ -291,6 +335,36 @@ impl CenterNet {
             out.push((format!("hidden.{}.1.running_var", block.index), stats.var.clone()));
         }
         out
+    }
+
+    /// The way back from [`CenterNet::export`]: hands `into` each variable with the tensor that `of` has under PyTorch's
+    /// name, in the variable's own layout.
+    ///
+    /// # Errors
+    /// Those of `of` and `into`, or a tensor of another shape.
+    pub fn import(
+        &self,
+        of: impl Fn(&str) -> Result<Tensor>,
+        mut into: impl FnMut(&Var, &Tensor) -> Result<()>,
+    ) -> Result<()> {
+        for block in &self.blocks {
+            let part = |name: &str| of(&format!("hidden.{}.{name}", block.index));
+            into(&block.weight, &conv_from_torch(&part("0.weight")?)?)?;
+            into(&block.scale_shift, &Tensor::stack(&[part("1.weight")?, part("1.bias")?], 0)?)?;
+        }
+        into(&self.embed_weight, &self.embed_from_torch(&of("fc.weight")?)?)?;
+        into(&self.embed_bias, &of("fc.bias")?)?;
+        into(&self.logits_weight, &of("out.weight")?)?;
+        into(&self.logits_bias, &of("out.bias")?)
+    }
+
+    /// Sets the running statistics of each batch-norm layer: the way back from [`CenterNet::export_stats`].
+    pub fn import_stats(&self, of: impl Fn(&str) -> Vec<f32>) {
+        for block in &self.blocks {
+            let mut stats = block.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            stats.mean = of(&format!("hidden.{}.1.running_mean", block.index));
+            stats.var = of(&format!("hidden.{}.1.running_var", block.index));
+        }
     }
 
     /// (2, H·W·C) to (2, C·H·W).

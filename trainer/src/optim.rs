@@ -33,6 +33,18 @@ impl Sgd {
         Ok(())
     }
 
+    /// Goes on from this velocity of one of the variables.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn set_velocity(&mut self, variable: &Var, velocity: &Tensor) -> Result<()> {
+        if let Some((_, slot)) = self.variables.iter_mut().find(|(v, _)| v.id() == variable.id()) {
+            // A copy: steps write into it.
+            *slot = velocity.copy()?;
+        }
+        Ok(())
+    }
+
     /// The velocity of one of the variables; zeros for any other.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What a run is asked to do: [`RunSpec`], its presets, and the one table of fields ([`FIELDS`]) from which
 //! requests are checked, the form is drawn and the documentation is written.
 
+use crate::checkpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -94,6 +95,16 @@ word_enum! {
 }
 
 word_enum! {
+    /// What a step whose loss is NaN or infinite does.
+    NonFinite {
+        /// It ends the run as failed.
+        Stop = "stop",
+        /// It is left out: the weights stay as they were, and training goes on with the next.
+        Skip = "skip",
+    }
+}
+
+word_enum! {
     /// A preset of every hyperparameter.
     Profile {
         /// Quarter width, 12 000 images, eight epochs: minutes on a laptop.
@@ -152,21 +163,33 @@ pub struct RunSpec {
     pub dataset: DatasetChoice,
     /// The device asked for.
     pub device: DeviceChoice,
+    /// What a step whose loss is NaN or infinite does.
+    #[serde(default = "stop")]
+    pub non_finite: NonFinite,
+    /// Epochs between two checkpoints that are kept beside the last and the best; 0 keeps no others.
+    #[serde(default)]
+    pub checkpoint_every: u32,
+}
+
+/// What runs did before they could be asked.
+fn stop() -> NonFinite {
+    NonFinite::Stop
 }
 
 impl RunSpec {
     /// The preset of a profile for a network and a distance.
     pub fn preset(profile: Profile, network: Network, distance: Distance) -> RunSpec {
+        let epochs = match (network, distance) {
+            (Network::Deep, Distance::Squared) => 16,
+            (Network::Deep, Distance::Root) => 10,
+            (Network::Shallow, _) => 12,
+        };
         let full = RunSpec {
             network,
             distance,
             lambda: 1.0,
             seed: 1,
-            epochs: match (network, distance) {
-                (Network::Deep, Distance::Squared) => 16,
-                (Network::Deep, Distance::Root) => 10,
-                (Network::Shallow, _) => 12,
-            },
+            epochs,
             batch_size: 256,
             lr: 0.001,
             center_lr: 0.5,
@@ -177,12 +200,20 @@ impl RunSpec {
             train_images: 60_000,
             dataset: DatasetChoice::Auto,
             device: DeviceChoice::Auto,
+            non_finite: NonFinite::Stop,
+            checkpoint_every: checkpoint::default_every(network, 1.0, epochs),
         };
         match profile {
             Profile::Full => full,
-            Profile::Quick => {
-                RunSpec { epochs: 8, batch_size: 64, lr: 0.01, width: 0.25, train_images: 12_000, ..full }
-            }
+            Profile::Quick => RunSpec {
+                epochs: 8,
+                batch_size: 64,
+                lr: 0.01,
+                width: 0.25,
+                train_images: 12_000,
+                checkpoint_every: checkpoint::default_every(network, 0.25, 8),
+                ..full
+            },
         }
     }
 
@@ -214,9 +245,6 @@ impl RunSpec {
             field(name).ok_or_else(|| SpecError::unknown(name, value))?.check(value)?;
         }
         let word = |name: &str| request.get(name).and_then(Value::as_str);
-        let number = |name: &str| request.get(name).and_then(Value::as_f64);
-        let whole = |name: &str| request.get(name).and_then(Value::as_u64);
-
         let profile = word("profile").and_then(Profile::from_word).unwrap_or(profile);
         let variant = word("variant").and_then(Variant::from_word);
         let (mut network, mut distance) = variant.unwrap_or(Variant::V1_0).parts();
@@ -235,24 +263,85 @@ impl RunSpec {
             }
         }
 
-        let preset = RunSpec::preset(profile, network, distance);
-        Ok(RunSpec {
-            network,
-            distance,
-            lambda: number("lambda").unwrap_or(preset.lambda),
-            seed: whole("seed").unwrap_or(preset.seed),
-            epochs: whole("epochs").map_or(preset.epochs, |n| n as u32),
-            batch_size: whole("batch_size").map_or(preset.batch_size, |n| n as usize),
-            lr: number("lr").unwrap_or(preset.lr),
-            center_lr: number("center_lr").unwrap_or(preset.center_lr),
-            momentum: number("momentum").unwrap_or(preset.momentum),
-            lr_step: whole("lr_step").map_or(preset.lr_step, |n| n as u32),
-            lr_gamma: number("lr_gamma").unwrap_or(preset.lr_gamma),
-            width: number("width").unwrap_or(preset.width),
-            train_images: whole("train_images").map_or(preset.train_images, |n| n as usize),
-            dataset: word("dataset").and_then(DatasetChoice::from_word).unwrap_or(preset.dataset),
-            device: word("device").and_then(DeviceChoice::from_word).unwrap_or(preset.device),
-        })
+        let mut spec = RunSpec::preset(profile, network, distance).with(request);
+        if !request.contains_key("checkpoint_every") {
+            spec.checkpoint_every = checkpoint::default_every(network, spec.width, spec.epochs);
+        }
+        Ok(spec)
+    }
+
+    /// This spec with the values of a checked request, all but those that name network, distance and profile.
+    fn with(self, request: &Map<String, Value>) -> RunSpec {
+        let word = |name: &str| request.get(name).and_then(Value::as_str);
+        let number = |name: &str| request.get(name).and_then(Value::as_f64);
+        let whole = |name: &str| request.get(name).and_then(Value::as_u64);
+        RunSpec {
+            lambda: number("lambda").unwrap_or(self.lambda),
+            seed: whole("seed").unwrap_or(self.seed),
+            epochs: whole("epochs").map_or(self.epochs, |n| n as u32),
+            batch_size: whole("batch_size").map_or(self.batch_size, |n| n as usize),
+            lr: number("lr").unwrap_or(self.lr),
+            center_lr: number("center_lr").unwrap_or(self.center_lr),
+            momentum: number("momentum").unwrap_or(self.momentum),
+            lr_step: whole("lr_step").map_or(self.lr_step, |n| n as u32),
+            lr_gamma: number("lr_gamma").unwrap_or(self.lr_gamma),
+            width: number("width").unwrap_or(self.width),
+            train_images: whole("train_images").map_or(self.train_images, |n| n as usize),
+            dataset: word("dataset").and_then(DatasetChoice::from_word).unwrap_or(self.dataset),
+            device: word("device").and_then(DeviceChoice::from_word).unwrap_or(self.device),
+            non_finite: word("non_finite").and_then(NonFinite::from_word).unwrap_or(self.non_finite),
+            checkpoint_every: whole("checkpoint_every").map_or(self.checkpoint_every, |n| n as u32),
+            ..self
+        }
+    }
+
+    /// The spec of a run that goes on from a checkpoint of this one with other values.
+    ///
+    /// # Errors
+    /// An unknown field, a wrong value, or another network: its weights would not fit.
+    pub fn fork(&self, overrides: &Map<String, Value>) -> Result<RunSpec, SpecError> {
+        for (name, value) in overrides {
+            field(name).ok_or_else(|| SpecError::unknown(name, value))?.check(value)?;
+        }
+        let refuse = |name: &str, expected: String| SpecError::new(name, overrides[name].clone(), expected);
+        if overrides.contains_key("profile") {
+            let expected = "nothing: a fork keeps the values of its run; name the fields that differ".into();
+            return Err(refuse("profile", expected));
+        }
+        let word = |name: &str| overrides.get(name).and_then(Value::as_str);
+        let variant = word("variant").and_then(Variant::from_word).map(Variant::parts);
+        for (name, network) in [
+            ("variant", variant.map(|(network, _)| network)),
+            ("network", word("network").and_then(Network::from_word)),
+        ] {
+            if network.is_some_and(|network| network != self.network) {
+                let expected =
+                    format!("the {} network, as in the run that is forked: its weights fit no other", self.network);
+                return Err(refuse(name, expected));
+            }
+        }
+        let spec = self.clone().with(overrides);
+        if spec.width != self.width {
+            let expected = format!("{}, as in the run that is forked: its weights fit no other width", self.width);
+            return Err(refuse("width", expected));
+        }
+        let distance = word("distance").and_then(Distance::from_word);
+        let named = variant.map(|(_, distance)| distance);
+        if let (Some(distance), Some(named)) = (distance, named)
+            && distance != named
+        {
+            return Err(refuse("distance", "nothing that contradicts variant: leave out one of the two".into()));
+        }
+        Ok(RunSpec { distance: distance.or(named).unwrap_or(self.distance), ..spec })
+    }
+
+    /// Whether every field is within its range: for a spec that comes from a file.
+    ///
+    /// # Errors
+    /// Names the field at fault.
+    pub fn check(&self) -> Result<(), SpecError> {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        FIELDS.iter().filter_map(|f| Some((f, values.get(f.name)?))).try_for_each(|(f, value)| f.check(value))
     }
 }
 
@@ -377,6 +466,16 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Word(DeviceChoice::WORDS),
         help: "Where to train; auto takes CUDA when it is there.",
     },
+    Field {
+        name: "non_finite",
+        kind: Kind::Word(NonFinite::WORDS),
+        help: "A step whose loss is NaN or infinite: stop fails the run, skip leaves the step out.",
+    },
+    Field {
+        name: "checkpoint_every",
+        kind: Kind::Whole { min: 0, max: 1000 },
+        help: "Epochs between two kept checkpoints, beside last and best; 0 keeps no others. By default about 1 GB a run.",
+    },
 ];
 
 /// The field of that name.
@@ -453,6 +552,39 @@ mod tests {
         assert!(read(json!({"variant": "v1.1", "network": "deep", "distance": "root"})).is_ok());
         assert_eq!(read(json!({"variant": "v1.1", "distance": "squared"})).unwrap_err().field, "distance");
         assert_eq!(read(json!({"network": "shallow", "distance": "squared"})).unwrap().variant(), None);
+    }
+
+    #[test]
+    fn a_fork_changes_anything_but_what_its_weights_depend_on() {
+        let spec = read(json!({"variant": "v1.0", "lambda": 2.0, "checkpoint_every": 3})).unwrap();
+        let fork = |overrides: Value| spec.fork(overrides.as_object().unwrap());
+        assert_eq!(fork(json!({})).unwrap(), spec);
+        let other = fork(json!({"lambda": 0.5, "epochs": 20, "variant": "v1.1"})).unwrap();
+        let expected = RunSpec { lambda: 0.5, epochs: 20, distance: Distance::Root, ..spec.clone() };
+        assert_eq!(other, expected);
+        for (field, value) in [
+            ("network", json!("shallow")),
+            ("variant", json!("v1.2")),
+            ("width", json!(0.5)),
+            ("profile", json!("full")),
+            ("epochs", json!(0)),
+            ("nothing", json!(1)),
+        ] {
+            assert_eq!(fork(json!({field: value})).unwrap_err().field, field);
+        }
+        assert_eq!(fork(json!({"variant": "v1.1", "distance": "squared"})).unwrap_err().field, "distance");
+    }
+
+    #[test]
+    fn a_spec_of_an_older_version_still_reads() {
+        let spec = read(json!({})).unwrap();
+        let mut old = serde_json::to_value(&spec).unwrap();
+        let fields = old.as_object_mut().unwrap();
+        fields.remove("non_finite");
+        fields.remove("checkpoint_every");
+        let old = serde_json::from_value::<RunSpec>(old).unwrap();
+        assert_eq!(old, RunSpec { checkpoint_every: 0, ..spec });
+        assert_eq!(RunSpec { width: 3.0, ..old }.check().unwrap_err().field, "width");
     }
 
     #[test]

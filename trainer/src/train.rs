@@ -1,27 +1,24 @@
 //! The training loop, top to bottom.
 
-use crate::checkpoint;
+use crate::checkpoint::{self, About, Checkpoint};
 use crate::data::{Dataset, Images, PIXELS, SIDE};
-use crate::event::{Artifact, CLASSES, Emission, EpochReport, Geometry, LossParts, Progress, RunEvent, Split, Start};
+use crate::event::{Artifact, CLASSES, Emission, EpochReport, Geometry, LossParts, RunEvent, Split, Start};
 use crate::loss::{CenterLoss, batch_sums};
 use crate::measure::{Predictions, spread};
 use crate::network::{CenterNet, Output};
 use crate::ops::scratch;
 use crate::optim::Sgd;
-use crate::spec::RunSpec;
+use crate::pass::TrainingPass;
+use crate::spec::{NonFinite, RunSpec};
 use crate::{device, npy, rng};
 use candle_core::{Device, Result, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Images that one forward pass of the evaluation takes.
 const EVAL_BATCH: usize = 250;
-/// Progress events in an epoch, when its steps are quick.
-const PROGRESS_EVENTS: usize = 24;
-/// A progress event comes at least this often (when one step takes longer: after every step).
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a training ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,21 +36,25 @@ pub enum TrainError {
     #[error("{0}")]
     Device(String),
     /// The loss is no number any more.
-    #[error("the loss became {loss} in epoch {epoch}, step {step}: try a smaller learning rate or a smaller λ")]
+    #[error(
+        "the loss became {} in epoch {epoch}, step {step} (cross entropy {}, center loss {}): \
+         try a smaller learning rate or a smaller λ", .loss.total, .loss.cross_entropy, .loss.center_loss
+    )]
     Diverged {
         /// Epoch, from 1.
         epoch: u32,
         /// Step of the epoch, from 1.
         step: usize,
-        /// The total loss of that step.
-        loss: f64,
+        /// The losses of that step.
+        loss: LossParts,
     },
     /// A tensor operation failed.
     #[error("the trainer failed: {0}")]
     Tensor(#[from] candle_core::Error),
 }
 
-/// Trains as `spec` says on `data`.
+/// Trains as `spec` says on `data`: from the beginning, or on from a checkpoint. On a CPU, a training that goes on
+/// computes to the bit what it would have computed without the break.
 ///
 /// Calls `emit` with [`RunEvent::Started`], then progress and epoch events, in order; never with an event that ends a
 /// run: that is for the caller, who knows why it ended. Looks at `stop` after every step.
@@ -63,6 +64,7 @@ pub enum TrainError {
 pub fn train(
     spec: &RunSpec,
     data: &Dataset,
+    from: Option<&Checkpoint>,
     stop: &AtomicBool,
     emit: &mut dyn FnMut(Emission),
 ) -> std::result::Result<Outcome, TrainError> {
@@ -71,13 +73,17 @@ pub fn train(
     let loss = CenterLoss::new(spec.distance, spec.lambda, spec.seed, &device)?;
     let mut net_sgd = Sgd::new(net.variables(), spec.momentum)?;
     let mut center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
+    let (mut done, mut best_accuracy) = (0, None);
+    if let Some(checkpoint) = from {
+        checkpoint.restore(&net, &loss, &mut net_sgd, &device)?;
+        (done, best_accuracy) = (checkpoint.about.epoch, checkpoint.about.best_accuracy);
+    }
 
     let train_images = spec.train_images.min(data.train.len());
     let steps = train_images.div_ceil(spec.batch_size);
     emit(RunEvent::Started(start(data, train_images, steps, &net, &device)).into());
 
-    let mut best_accuracy = -1.0;
-    for epoch in 1..=spec.epochs {
+    for epoch in done + 1..=spec.epochs {
         let epoch_begun = Instant::now();
         let lr = spec.lr_at(epoch);
         let order = rng::epoch_order(spec.seed, epoch, train_images);
@@ -87,17 +93,17 @@ pub fn train(
             let (images, labels) = gather(&data.train, batch, &device)?;
             let (output, tape) = net.forward_train(&images)?;
             let losses = loss.forward(&output, &labels)?;
-            let gradients = net.backward(tape, &losses.total)?;
-            net_sgd.step(&gradients, lr)?;
-            center_sgd.step(&gradients, spec.center_lr)?;
-
             let parts = LossParts {
                 total: scalar(&losses.total)?,
                 cross_entropy: scalar(&losses.cross_entropy)?,
                 center_loss: scalar(&losses.center)?,
             };
-            if !parts.total.is_finite() {
-                return Err(TrainError::Diverged { epoch, step: step + 1, loss: parts.total });
+            if parts.total.is_finite() {
+                let gradients = net.backward(tape, &losses.total)?;
+                net_sgd.step(&gradients, lr)?;
+                center_sgd.step(&gradients, spec.center_lr)?;
+            } else if spec.non_finite == NonFinite::Stop {
+                return Err(TrainError::Diverged { epoch, step: step + 1, loss: parts });
             }
             pass.add(parts, &on_host(&output)?, batch, &labels);
             if let Some(progress) = pass.progress_due() {
@@ -116,17 +122,25 @@ pub fn train(
         metrics.insert("images_per_s".into(), train_images as f64 / training_time.as_secs_f64());
         metrics.insert("epoch_seconds".into(), epoch_begun.elapsed().as_secs_f64());
 
+        let accuracy = metrics["test_accuracy"];
+        let best = best_accuracy.is_none_or(|best| accuracy > best);
+        if best {
+            best_accuracy = Some(accuracy);
+        }
+        let about = About::new(spec, epoch, best_accuracy);
         // A checkpoint is several copies of the weights for a moment; the steps' buffers need not lie beside them.
         scratch::release();
-        let checkpoint: Arc<[u8]> = checkpoint::save(spec, epoch, &net, &loss, &net_sgd)?.into();
+        let checkpoint: Arc<[u8]> = checkpoint::save(&about, &net, &loss, &net_sgd)?.into();
         let mut artifacts = vec![
             Artifact { name: Split::Test.embedding_artifact(epoch), bytes: npy::from_pairs(&test.embedding).into() },
             Artifact { name: Split::Train.embedding_artifact(epoch), bytes: npy::from_pairs(&pass.embedding).into() },
-            Artifact { name: "checkpoints/last.safetensors".into(), bytes: checkpoint.clone() },
+            Artifact { name: checkpoint::LAST.into(), bytes: checkpoint.clone() },
         ];
-        if metrics["test_accuracy"] > best_accuracy {
-            best_accuracy = metrics["test_accuracy"];
-            artifacts.push(Artifact { name: "checkpoints/best.safetensors".into(), bytes: checkpoint });
+        if best {
+            artifacts.push(Artifact { name: checkpoint::BEST.into(), bytes: checkpoint.clone() });
+        }
+        if spec.checkpoint_every > 0 && epoch.is_multiple_of(spec.checkpoint_every) {
+            artifacts.push(Artifact { name: checkpoint::kept_artifact(epoch), bytes: checkpoint });
         }
         let report = EpochReport {
             epoch,
@@ -134,6 +148,7 @@ pub fn train(
             confusion: test.confusion(data.test.labels()),
             geometry,
             artifacts: artifacts.iter().map(|a| a.name.clone()).collect(),
+            sha256: BTreeMap::new(),
         };
         emit(Emission { event: RunEvent::Epoch(Box::new(report)), artifacts });
     }
@@ -225,101 +240,6 @@ fn measure_test(
     Ok(Geometry { centers, means: spread.means, weight, bias })
 }
 
-/// Sums over one epoch's training pass.
-struct TrainingPass {
-    epoch: u32,
-    steps: usize,
-    step: usize,
-    images: usize,
-    correct: usize,
-    loss: LossSum,
-    since_progress: LossSum,
-    last_progress: Instant,
-    /// (training images, 2): row i is image i, as the step that held it saw it.
-    embedding: Vec<[f32; 2]>,
-}
-
-/// Losses weighted by the images they are means of.
-#[derive(Default)]
-struct LossSum {
-    parts: LossParts,
-    images: usize,
-    steps: usize,
-}
-
-impl LossSum {
-    fn add(&mut self, parts: LossParts, images: usize) {
-        self.parts.total += parts.total * images as f64;
-        self.parts.cross_entropy += parts.cross_entropy * images as f64;
-        self.parts.center_loss += parts.center_loss * images as f64;
-        self.images += images;
-        self.steps += 1;
-    }
-
-    fn mean(&self) -> LossParts {
-        let n = self.images.max(1) as f64;
-        LossParts {
-            total: self.parts.total / n,
-            cross_entropy: self.parts.cross_entropy / n,
-            center_loss: self.parts.center_loss / n,
-        }
-    }
-}
-
-impl TrainingPass {
-    fn new(epoch: u32, steps: usize, images: usize) -> TrainingPass {
-        TrainingPass {
-            epoch,
-            steps,
-            step: 0,
-            images,
-            correct: 0,
-            loss: LossSum::default(),
-            since_progress: LossSum::default(),
-            last_progress: Instant::now(),
-            embedding: vec![[0.0; 2]; images],
-        }
-    }
-
-    fn add(&mut self, parts: LossParts, seen: &Predictions, batch: &[u32], labels: &[u8]) {
-        for (&image, e) in batch.iter().zip(&seen.embedding) {
-            self.embedding[image as usize] = *e;
-        }
-        self.correct += seen.correct(labels);
-        self.loss.add(parts, batch.len());
-        self.since_progress.add(parts, batch.len());
-        self.step += 1;
-    }
-
-    /// A progress event, when one is due. The epoch's last step always brings one.
-    fn progress_due(&mut self) -> Option<Progress> {
-        let elapsed = self.last_progress.elapsed();
-        let enough_steps = self.since_progress.steps >= self.steps.div_ceil(PROGRESS_EVENTS);
-        if !enough_steps && elapsed < PROGRESS_INTERVAL && self.step < self.steps {
-            return None;
-        }
-        let sum = std::mem::take(&mut self.since_progress);
-        self.last_progress = Instant::now();
-        Some(Progress {
-            epoch: self.epoch,
-            step: self.step,
-            steps: self.steps,
-            loss: sum.mean(),
-            images_per_s: sum.images as f64 / elapsed.as_secs_f64().max(1e-9),
-        })
-    }
-
-    fn metrics(&self) -> BTreeMap<String, f64> {
-        let loss = self.loss.mean();
-        BTreeMap::from([
-            ("train_loss".into(), loss.total),
-            ("train_cross_entropy".into(), loss.cross_entropy),
-            ("train_center_loss".into(), loss.center_loss),
-            ("train_accuracy".into(), self.correct as f64 / self.images.max(1) as f64),
-        ])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,7 +267,7 @@ mod tests {
 
     fn run(spec: &RunSpec, data: &Dataset) -> Vec<Emission> {
         let mut emissions = Vec::new();
-        let outcome = train(spec, data, &AtomicBool::new(false), &mut |e| emissions.push(e)).unwrap();
+        let outcome = train(spec, data, None, &AtomicBool::new(false), &mut |e| emissions.push(e)).unwrap();
         assert_eq!(outcome, Outcome::Finished);
         emissions
     }
@@ -360,6 +280,20 @@ mod tests {
         reports.collect()
     }
 
+    /// Every number of the reports but the clock's.
+    fn timeless(emissions: &[Emission]) -> Vec<EpochReport> {
+        let mut reports = epochs(emissions);
+        for report in &mut reports {
+            report.metrics.remove("epoch_seconds");
+            report.metrics.remove("images_per_s");
+        }
+        reports
+    }
+
+    fn files(emissions: &[Emission]) -> BTreeMap<String, Arc<[u8]>> {
+        emissions.iter().flat_map(|e| e.artifacts.clone()).map(|a| (a.name, a.bytes)).collect()
+    }
+
     /// Two runs of one spec, on pools of one and of three threads: every number but the clock's is the same to the bit.
     #[test]
     fn one_spec_gives_the_same_bits_for_any_number_of_threads() {
@@ -369,20 +303,25 @@ mod tests {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| run(&spec, &data))
             });
-            let timeless = |emissions: &[Emission]| {
-                let mut reports = epochs(emissions);
-                for report in &mut reports {
-                    report.metrics.remove("epoch_seconds");
-                    report.metrics.remove("images_per_s");
-                }
-                reports
-            };
             assert_eq!(timeless(&one), timeless(&three));
-            let files = |emissions: &[Emission]| {
-                let all = emissions.iter().flat_map(|e| e.artifacts.clone());
-                all.map(|a| (a.name, a.bytes)).collect::<Vec<_>>()
-            };
             assert!(files(&one) == files(&three), "checkpoints and embeddings differ");
+        }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_from_a_checkpoint_equals_one_without_a_break() {
+        for (network, distance) in [(Network::Deep, Distance::Squared), (Network::Shallow, Distance::Root)] {
+            let (spec, data) = tiny(network, distance);
+            let spec = RunSpec { epochs: 3, lr_step: 1, ..spec };
+            let whole = run(&spec, &data);
+            let saved = checkpoint::load(&files(&whole)["checkpoints/epoch-0001.safetensors"]).unwrap();
+            let mut rest = Vec::new();
+            train(&spec, &data, Some(&saved), &AtomicBool::new(false), &mut |e| rest.push(e)).unwrap();
+            assert_eq!(timeless(&rest), timeless(&whole)[1..]);
+            let whole = files(&whole);
+            for (name, bytes) in files(&rest) {
+                assert!(bytes == whole[&name], "{name} differs");
+            }
         }
     }
 
@@ -401,7 +340,7 @@ mod tests {
         assert!(matches!(emissions[0].event, RunEvent::Started(_)));
         let reports = epochs(&emissions);
         assert_eq!(reports.iter().map(|r| r.epoch).collect::<Vec<_>>(), [1, 2]);
-        for metric in crate::measure::METRICS {
+        for metric in crate::measure::METRICS.iter().filter(|m| m.name != "skipped_steps") {
             assert!(reports[1].metrics.contains_key(metric.name), "{} is missing", metric.name);
         }
         assert_eq!(reports[1].confusion.iter().flatten().sum::<u32>(), 60);
@@ -422,7 +361,7 @@ mod tests {
         let (spec, data) = tiny(Network::Deep, Distance::Squared);
         let stop = AtomicBool::new(false);
         let mut events = 0;
-        let outcome = train(&spec, &data, &stop, &mut |_| {
+        let outcome = train(&spec, &data, None, &stop, &mut |_| {
             events += 1;
             stop.store(true, Ordering::Relaxed);
         });
@@ -433,7 +372,21 @@ mod tests {
     fn a_loss_that_is_no_number_ends_the_run_with_its_place() {
         let (spec, data) = tiny(Network::Deep, Distance::Squared);
         let spec = RunSpec { center_lr: 10.0, lr: 10.0, lambda: 1000.0, epochs: 50, ..spec };
-        let result = train(&spec, &data, &AtomicBool::new(false), &mut |_| {});
+        let result = train(&spec, &data, None, &AtomicBool::new(false), &mut |_| {});
         assert!(matches!(result, Err(TrainError::Diverged { .. })), "{result:?}");
+    }
+
+    #[test]
+    fn a_step_without_a_finite_loss_can_be_left_out() {
+        let (spec, data) = tiny(Network::Shallow, Distance::Squared);
+        // Such a λ is infinite in f32, and so is the loss of every step: nothing is learned, and nothing breaks.
+        let spec = RunSpec { lambda: 1e300, non_finite: NonFinite::Skip, epochs: 1, ..spec };
+        let emissions = run(&spec, &data);
+        let [report] = epochs(&emissions).try_into().unwrap();
+        assert_eq!(report.metrics["skipped_steps"], 13.0);
+        assert!(!report.metrics.contains_key("train_loss") && report.metrics.contains_key("train_accuracy"));
+        let saved = checkpoint::load(&files(&emissions)["checkpoints/last.safetensors"]);
+        // Nor can it be asked for.
+        assert!(matches!(saved, Err(checkpoint::CheckpointError::Spec(_))));
     }
 }

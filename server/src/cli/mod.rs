@@ -5,6 +5,7 @@ mod config;
 mod serve;
 mod train;
 mod transfer;
+mod trash;
 mod verify;
 
 use crate::config::{Config, LogFormat};
@@ -71,7 +72,8 @@ fn command(file: Option<&File>) -> Command {
         .subcommand(train::command())
         .subcommand(verify::command())
         .subcommand(bench::command())
-        .subcommand(transfer::command());
+        .subcommand(transfer::command())
+        .subcommand(trash::command());
     with_file(Config::augment_args(command)).about("Shows how a loss shapes feature space while it trains")
 }
 
@@ -83,6 +85,7 @@ fn dispatch(matches: &ArgMatches, file: Option<&File>) -> anyhow::Result<ExitCod
         Some((verify::NAME, matches)) => verify::run(matches),
         Some((bench::NAME, matches)) => bench::run(matches),
         Some((transfer::NAME, matches)) => transfer::run(matches),
+        Some((trash::NAME, matches)) => trash::run(matches),
         _ => serve::run(matches, serve::Start::ComparisonIfEmpty),
     }
 }

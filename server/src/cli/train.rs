@@ -47,13 +47,13 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let order = orders.pop().context("nothing to train")?;
     let data = DataArgs::from_arg_matches(matches)?;
     let out = matches.get_one::<PathBuf>("out").context("--out is missing")?;
-    let spec = order.spec.clone();
     let run = Run::create(RunId::fresh(), RunFolder::at(out.clone()), order.scheduled());
     let run = Arc::new(run.with_context(|| format!("can't use {} for the artifacts", out.display()))?);
 
     let runtime = Runtime::new().context("can't start the async runtime")?;
     let training = run.clone();
-    let work = move || recorder::carry_out(&training, &spec, &Datasets::new((&data).into()));
+    let datasets = Datasets::new((&data).into());
+    let work = move || recorder::carry_out(&training, &move |run, emit| recorder::train_run(run, &datasets, emit));
     runtime.block_on(async {
         let work = tokio::task::spawn_blocking(work);
         show(&run).await?;
@@ -124,6 +124,10 @@ fn draw(bar: &ProgressBar, line: &LogLine) {
                 false => bar.println(told),
             }
         }
-        RunEvent::Finished | RunEvent::Failed { .. } | RunEvent::Killed { .. } | RunEvent::Interrupted { .. } => {}
+        RunEvent::Resumed { .. }
+        | RunEvent::Finished
+        | RunEvent::Failed { .. }
+        | RunEvent::Killed { .. }
+        | RunEvent::Interrupted { .. } => {}
     }
 }

@@ -48,6 +48,6 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             println!("epoch {}: training accuracy {train}, on MNIST's test images {test}", report.epoch);
         }
     };
-    train(&spec, &both, &AtomicBool::new(false), &mut tell)?;
+    train(&spec, &both, None, &AtomicBool::new(false), &mut tell)?;
     Ok(ExitCode::SUCCESS)
 }

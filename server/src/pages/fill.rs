@@ -1,10 +1,11 @@
 //! From runs to words: how the structs of the pages are filled.
 
 use super::{
-    AgainView, ArtifactRow, CompareView, ConfusionCell, ConfusionRow, FormField, FormView, LoginPage, MetricRow, Panel,
-    RunRow, RunView, SpecRow, StatusView, VariantOption,
+    AgainView, ArtifactRow, CompareView, ConfusionCell, ConfusionRow, ForkOf, FormField, FormView, LoginPage,
+    MetricRow, Panel, RunRow, RunView, SpecRow, StatusView, VariantOption,
 };
 use crate::auth::Access;
+use crate::checkpoints;
 use crate::request;
 use crate::state::{RunState, Status, Summary};
 use crate::store::ArtifactInfo;
@@ -12,7 +13,7 @@ use crate::text;
 use serde_json::{Map, Value};
 use trainer::event::{CLASSES, EpochReport};
 use trainer::measure::METRICS;
-use trainer::spec::{Distance, FIELDS, Field, Kind, Profile, RunSpec, Variant};
+use trainer::spec::{Distance, FIELDS, Field, Kind, Profile, RunSpec, Variant, field};
 
 impl From<Status> for StatusView {
     fn from(status: Status) -> StatusView {
@@ -80,8 +81,15 @@ impl CompareView {
 }
 
 impl RunView {
-    /// A run and its files; `compare_url` leads to the comparison it belongs to, `host` is the server's own name.
-    pub fn new(state: &RunState, artifacts: &[ArtifactInfo], compare_url: Option<String>, host: &str) -> RunView {
+    /// A run and its files; `compare_url` leads to the comparison it belongs to, `fork_of` to the run it was forked from,
+    /// `host` is the server's own name.
+    pub fn new(
+        state: &RunState,
+        artifacts: &[ArtifactInfo],
+        compare_url: Option<String>,
+        fork_of: Option<ForkOf>,
+        host: &str,
+    ) -> RunView {
         let run = &state.summary;
         let last = state.history.last();
         let count = |n: Option<usize>| text::or_dash(n.map(|n| text::thousands(n as u64)));
@@ -106,11 +114,32 @@ impl RunView {
                 .collect(),
             can_stop: !run.status.is_over(),
             stop_url: format!("{}/stop", run.url),
+            can_resume: run.status.is_over() && run.status != Status::Finished,
+            resume_url: format!("{}/resume", run.url),
+            fork_of,
+            damaged: state.damaged.clone(),
+            kept_epochs: checkpoints::kept(state).into_iter().rev().collect(),
+            fork_url: format!("{}/fork", run.url),
+            fork_fields: fork_fields(&state.spec),
+            checkpoints_size: text::size(checkpoint_bytes(artifacts)),
             archive_url: format!("{}/archive", run.url),
             compare_url,
             sweep_url: run.sweep.as_ref().map(|id| format!("/sweeps/{id}")),
         }
     }
+}
+
+/// The fields that a fork is mostly about; a script may change others.
+fn fork_fields(spec: &RunSpec) -> Vec<FormField> {
+    let values = serde_json::to_value(spec).unwrap_or_default();
+    let own = |f: &Field| values.get(f.name).map(text::plain).unwrap_or_default();
+    let offered = ["name", "epochs", "lambda", "lr", "distance"].iter().filter_map(|name| field(name));
+    offered.map(|f| FormField::new(f, own(f), own(f))).collect()
+}
+
+fn checkpoint_bytes(artifacts: &[ArtifactInfo]) -> u64 {
+    let checkpoints = artifacts.iter().filter(|a| a.name.to_string().starts_with("checkpoints/"));
+    checkpoints.map(|a| a.size_bytes).sum()
 }
 
 fn spec_rows(spec: &RunSpec) -> Vec<SpecRow> {

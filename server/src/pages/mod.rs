@@ -211,6 +211,22 @@ pub struct RunView {
     pub can_stop: bool,
     /// Where a form posts to stop it.
     pub stop_url: String,
+    /// Whether it ended before its last epoch.
+    pub can_resume: bool,
+    /// Where a form posts to resume it.
+    pub resume_url: String,
+    /// The run it was forked from.
+    pub fork_of: Option<ForkOf>,
+    /// Checkpoints found damaged when it was resumed: `checkpoints/last.safetensors: …`.
+    pub damaged: Vec<String>,
+    /// Epochs that it can be forked from, newest first.
+    pub kept_epochs: Vec<u32>,
+    /// Where a form posts to fork it.
+    pub fork_url: String,
+    /// What a fork may change, each with the run's own value.
+    pub fork_fields: Vec<FormField>,
+    /// What its checkpoints fill: `7.6 MB`.
+    pub checkpoints_size: String,
     /// Everything as one `.tar.gz`.
     pub archive_url: String,
     /// The comparison it belongs to.
@@ -227,6 +243,16 @@ pub struct AgainView {
     pub curl: String,
     /// On the command line.
     pub cli: String,
+}
+
+/// Where a forked run comes from.
+pub struct ForkOf {
+    /// The other run's name; its id where it isn't here any more.
+    pub name: String,
+    /// Its page, where it is here.
+    pub url: Option<String>,
+    /// The epoch whose checkpoint the fork began with.
+    pub epoch: u32,
 }
 
 /// A field of the spec.

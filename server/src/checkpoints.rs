@@ -1,0 +1,105 @@
+//! The checkpoints of a run: which epochs are kept, and the newest one that is whole.
+//!
+//! The log tells the SHA-256 of every file that the trainer stored, so a checkpoint is read only as what it was. One that
+//! the disk has damaged is named, and the one before takes its place.
+
+use crate::state::RunState;
+use crate::store::{self, RunFolder};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use trainer::checkpoint::{self, Checkpoint};
+
+/// Why there is no checkpoint of an epoch.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NoCheckpoint {
+    /// None was kept.
+    #[error("{}", not_kept(*.epoch, .kept))]
+    NotKept {
+        /// The epoch asked for.
+        epoch: u32,
+        /// Those that are kept.
+        kept: Vec<u32>,
+    },
+    /// It can't be read as what was stored.
+    #[error("the checkpoint of epoch {epoch} is damaged: {}", .damaged.join("; "))]
+    Damaged {
+        /// The epoch asked for.
+        epoch: u32,
+        /// Each file, and what is wrong with it.
+        damaged: Vec<String>,
+    },
+}
+
+fn not_kept(epoch: u32, kept: &[u32]) -> String {
+    match kept {
+        [] => "the run has no checkpoint yet: one is stored at the end of each epoch".into(),
+        kept => {
+            let kept = kept.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            format!("no checkpoint of epoch {epoch} is kept: choose one of {kept}")
+        }
+    }
+}
+
+/// The epochs that a checkpoint is kept of, in order.
+pub fn kept(state: &RunState) -> Vec<u32> {
+    by_epoch(state).into_keys().collect()
+}
+
+/// The files with a checkpoint, by epoch.
+fn by_epoch(state: &RunState) -> BTreeMap<u32, Vec<&str>> {
+    let mut files = BTreeMap::<u32, Vec<&str>>::new();
+    for (name, file) in state.files.iter().filter(|(name, _)| name.starts_with("checkpoints/")) {
+        files.entry(file.epoch).or_default().push(name);
+    }
+    files
+}
+
+/// The checkpoint of one epoch, and its bytes. Blocks on the disk.
+///
+/// # Errors
+/// None is kept of that epoch, or all that are kept are damaged.
+pub fn at(folder: &RunFolder, state: &RunState, epoch: u32) -> Result<(Checkpoint, Arc<[u8]>), NoCheckpoint> {
+    let files = by_epoch(state);
+    let Some(names) = files.get(&epoch) else {
+        return Err(NoCheckpoint::NotKept { epoch, kept: files.into_keys().collect() });
+    };
+    let mut damaged = Vec::new();
+    for name in names {
+        match read(folder, state, name, epoch) {
+            Ok(found) => return Ok(found),
+            Err(reason) => damaged.push(format!("{name}: {reason}")),
+        }
+    }
+    Err(NoCheckpoint::Damaged { epoch, damaged })
+}
+
+/// The newest epoch with a whole checkpoint, 0 where there is none, and what is wrong with newer ones. Blocks on the disk.
+pub fn newest(folder: &RunFolder, state: &RunState) -> (u32, Vec<String>) {
+    let mut damaged = Vec::new();
+    for epoch in kept(state).into_iter().rev() {
+        match at(folder, state, epoch) {
+            Ok(_) => return (epoch, damaged),
+            Err(NoCheckpoint::Damaged { damaged: more, .. }) => damaged.extend(more),
+            Err(NoCheckpoint::NotKept { .. }) => {}
+        }
+    }
+    (0, damaged)
+}
+
+fn read(folder: &RunFolder, state: &RunState, name: &str, epoch: u32) -> Result<(Checkpoint, Arc<[u8]>), String> {
+    let file = name.parse().map_err(|_| "it has an impossible name".to_string())?;
+    let bytes = folder.read(&file).map_err(|error| format!("it can't be read: {error}"))?;
+    let known = state.files.get(name).and_then(|file| file.sha256.as_ref());
+    if known.is_some_and(|known| *known != store::digest(&bytes)) {
+        return Err("its SHA-256 is not the one in the log".into());
+    }
+    let mut checkpoint = checkpoint::load(&bytes).map_err(|error| error.to_string())?;
+    if checkpoint.about.epoch != epoch {
+        return Err(format!("it is of epoch {}", checkpoint.about.epoch));
+    }
+    if name == checkpoint::START {
+        // The other run's best is not this one's.
+        checkpoint.about.best_accuracy = None;
+    }
+    Ok((checkpoint, bytes.into()))
+}

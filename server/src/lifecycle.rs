@@ -1,0 +1,137 @@
+//! What can be done with a run after its first start: resume it, fork it, delete it, bring it back.
+
+use crate::api::{self, Found};
+use crate::error::{Error, wants_html};
+use crate::pages::CompareView;
+use crate::registry::Trashed;
+use crate::request;
+use crate::state::Status;
+use crate::store::RunId;
+use crate::{App, checkpoints};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::io;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+use trainer::event::Fork;
+
+/// `POST /runs/{id}/resume`
+pub(crate) async fn resume(
+    State(app): State<Arc<App>>,
+    Found(run): Found,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let resumed = run.clone();
+    tokio::task::spawn_blocking(move || app.scheduler.resume(&resumed)).await??;
+    let summary = run.summary();
+    Ok(match wants_html(&headers) {
+        true => Redirect::to(&summary.url).into_response(),
+        false => (StatusCode::ACCEPTED, Json(summary)).into_response(),
+    })
+}
+
+/// `POST /runs/{id}/fork`
+pub(crate) async fn fork(
+    State(app): State<Arc<App>>,
+    Found(run): Found,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Error> {
+    let request = api::read_request(&headers, &body)?;
+    let state = run.state().await?;
+    let (epoch, mut order) = request::fork(&state, request)?;
+    app.may_create()?;
+    let parent = run.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        let (_, bytes) = checkpoints::at(&parent.folder, &state, epoch)?;
+        let fork = Fork { run: parent.id.to_string(), epoch, sha256: crate::store::digest(&bytes) };
+        order.fork = Some((fork, bytes));
+        Ok::<_, Error>(app.scheduler.submit(vec![order])?)
+    });
+    let forked = made.await??.iter().map(|run| run.summary()).collect::<Vec<_>>();
+    let url = CompareView::new([&run.summary()].into_iter().chain(&forked)).url;
+    Ok(api::started(&headers, (None, None), url, forked))
+}
+
+/// `DELETE /runs/{id}`, or `POST /runs/{id}/delete` from a form
+pub(crate) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let id = id.parse::<RunId>().map_err(|_| Error::no_run())?;
+    let deleted = tokio::task::spawn_blocking(move || match app.registry.get(id) {
+        Some(run) => app.registry.delete(&run).map_err(Error::from),
+        // Deleted is deleted, however often it is asked for.
+        None if app.registry.trashed().is_ok_and(|runs| runs.iter().any(|run| run.id == id)) => Ok(()),
+        None => Err(Error::no_run()),
+    });
+    deleted.await??;
+    Ok(match wants_html(&headers) {
+        true => Redirect::to("/").into_response(),
+        false => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// `POST /runs/{id}/restore`
+pub(crate) async fn restore(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let id = id.parse::<RunId>().map_err(|_| Error::no_run())?;
+    let restored = tokio::task::spawn_blocking(move || app.registry.restore(id)).await?;
+    let summary = restored.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::NotFound("there is no run of that id here, nor in the trash".into()),
+        io::ErrorKind::AlreadyExists => Error::Conflict("another run of that id has taken its place".into()),
+        _ => Error::Internal(format!("the run can't be restored: {error}")),
+    });
+    let summary = summary?.summary();
+    Ok(match wants_html(&headers) {
+        true => Redirect::to(&summary.url).into_response(),
+        false => Json(summary).into_response(),
+    })
+}
+
+/// The trash.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Trash {
+    /// Last deleted first.
+    runs: Vec<TrashedRun>,
+}
+
+/// A run in the trash. What its summary can't tell is null.
+#[derive(Serialize, JsonSchema)]
+struct TrashedRun {
+    /// Its id.
+    id: RunId,
+    /// Its name.
+    name: Option<String>,
+    /// `V1.0`
+    label: Option<String>,
+    /// Where it stood.
+    status: Option<Status>,
+    /// When it was deleted.
+    deleted_ms: u64,
+    /// Where to post to bring it back.
+    restore_url: String,
+}
+
+/// `GET /trash`
+pub(crate) async fn trash(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    let listed = tokio::task::spawn_blocking(move || app.registry.trashed()).await?;
+    let listed = listed.map_err(|error| Error::Internal(format!("the trash can't be read: {error}")))?;
+    let told = |Trashed { id, summary, deleted }| {
+        let since = deleted.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (name, label, status) =
+            summary.map_or((None, None, None), |s| (Some(s.name), Some(s.label), Some(s.status)));
+        let restore_url = format!("/runs/{id}/restore");
+        TrashedRun { id, name, label, status, deleted_ms: since.as_millis() as u64, restore_url }
+    };
+    Ok(Json(Trash { runs: listed.into_iter().map(told).collect() }).into_response())
+}

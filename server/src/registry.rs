@@ -1,0 +1,163 @@
+//! Every run, by id.
+
+use crate::runs::{RecordError, Run};
+use crate::state::Summary;
+use crate::store::{RunId, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, SystemTime};
+use trainer::event::Emission;
+
+/// A change of the runs folder this young may have come after a look that saw the same time: clocks of file systems tick
+/// slowly.
+const YOUNG: Duration = Duration::from_secs(2);
+
+/// Every run, by id.
+#[derive(Debug)]
+pub struct Registry {
+    store: Store,
+    runs: RwLock<BTreeMap<RunId, Arc<Run>>>,
+    /// Held while folders move in or out; locked before `runs`.
+    moving: Mutex<Scan>,
+}
+
+/// What the last look at the runs folder saw.
+#[derive(Debug, Default)]
+struct Scan {
+    modified: Option<SystemTime>,
+    /// Folders that aren't runs, or not yet: a copy may be under way.
+    strange: BTreeSet<RunId>,
+}
+
+/// A run in the trash.
+#[derive(Debug)]
+pub struct Trashed {
+    /// Its id.
+    pub id: RunId,
+    /// What its summary says, where it can be read.
+    pub summary: Option<Summary>,
+    /// When it was deleted.
+    pub deleted: SystemTime,
+}
+
+impl Registry {
+    /// Opens every run of the folder. Blocks on the disk. A folder that can't be opened as a run is told of and left out.
+    ///
+    /// # Errors
+    /// The folder of all runs can't be listed.
+    pub fn open(store: Store) -> io::Result<Registry> {
+        let mut runs = BTreeMap::new();
+        for id in store.ids()? {
+            match Run::open(id, store.folder(id)) {
+                Ok(run) => drop(runs.insert(id, Arc::new(run))),
+                Err(error) => tracing::warn!(%id, %error, "left out: not a run that can be read"),
+            }
+        }
+        Ok(Registry { store, runs: RwLock::new(runs), moving: Mutex::default() })
+    }
+
+    /// Makes a run, whose first event is `scheduled`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Its folder can't be made or written.
+    pub fn create(&self, scheduled: Emission) -> Result<Arc<Run>, RecordError> {
+        let id = RunId::fresh();
+        let run = Arc::new(Run::create(id, self.store.folder(id), scheduled)?);
+        self.runs_mut().insert(id, run.clone());
+        Ok(run)
+    }
+
+    /// Looks for runs that were copied into the folder since the last look, at the price of asking for its time. Of them
+    /// only those that say they are over are taken: another might still be on its way. Blocks on the disk.
+    pub fn refresh(&self) {
+        let mut scan = self.moving();
+        let Ok(modified) = self.store.modified() else { return };
+        if scan.modified != Some(modified) {
+            let old = SystemTime::now().duration_since(modified).is_ok_and(|age| age > YOUNG);
+            scan.modified = old.then_some(modified);
+            scan.strange.extend(self.store.ids().unwrap_or_default());
+        }
+        scan.strange.retain(|id| !self.runs().contains_key(id));
+        scan.strange.retain(|&id| match Run::find_over(id, self.store.folder(id)) {
+            None => true,
+            Some(run) => {
+                tracing::info!(%id, "a run was copied in");
+                self.runs_mut().insert(id, Arc::new(run));
+                false
+            }
+        });
+    }
+
+    /// Moves a run that is over to the trash. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The run isn't over or is gone already, or its folder can't be moved.
+    pub fn delete(&self, run: &Run) -> Result<(), RecordError> {
+        let _one_at_a_time = self.moving();
+        run.remove(|_| self.store.trash().put(run.id))?;
+        self.runs_mut().remove(&run.id);
+        Ok(())
+    }
+
+    /// Brings a run back from the trash; one that is here already stays as it is. Blocks on the disk.
+    ///
+    /// # Errors
+    /// `NotFound` where the trash has no such run; others where it can't be moved or read.
+    pub fn restore(&self, id: RunId) -> io::Result<Arc<Run>> {
+        let _one_at_a_time = self.moving();
+        if let Some(run) = self.get(id) {
+            return Ok(run);
+        }
+        self.store.trash().restore(id)?;
+        let run = Arc::new(Run::open(id, self.store.folder(id)).map_err(io::Error::other)?);
+        self.runs_mut().insert(id, run.clone());
+        Ok(run)
+    }
+
+    /// The runs in the trash, last deleted first. Blocks on the disk.
+    ///
+    /// # Errors
+    /// It can't be listed.
+    pub fn trashed(&self) -> io::Result<Vec<Trashed>> {
+        let runs = self.store.trash().list()?.into_iter();
+        let mut runs = runs
+            .map(|(id, folder, deleted)| Trashed { id, summary: crate::runs::read_summary(&folder), deleted })
+            .collect::<Vec<_>>();
+        runs.sort_by_key(|run| std::cmp::Reverse((run.deleted, run.id)));
+        Ok(runs)
+    }
+
+    /// Size of all runs' files. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The folder of all runs can't be listed.
+    pub fn disk_bytes(&self) -> io::Result<u64> {
+        // A run that is deleted meanwhile has no size.
+        let sizes = self.store.ids()?.into_iter().filter_map(|id| self.store.folder(id).list().ok());
+        Ok(sizes.flatten().map(|file| file.size_bytes).sum())
+    }
+
+    /// The run of that id.
+    pub fn get(&self, id: RunId) -> Option<Arc<Run>> {
+        self.runs().get(&id).cloned()
+    }
+
+    /// Every run, newest first.
+    pub fn newest_first(&self) -> Vec<Arc<Run>> {
+        self.runs().values().rev().cloned().collect()
+    }
+
+    // Every change under a lock is one step, so a panic leaves nothing half done.
+    fn moving(&self) -> MutexGuard<'_, Scan> {
+        self.moving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runs(&self) -> RwLockReadGuard<'_, BTreeMap<RunId, Arc<Run>>> {
+        self.runs.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn runs_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<RunId, Arc<Run>>> {
+        self.runs.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

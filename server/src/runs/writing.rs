@@ -1,0 +1,252 @@
+//! What is written to a run: events and their files, the tables that follow, and how a run that is over goes on.
+
+use super::{EVENTS, Memory, Pen, RecordError, Run, now_ms, unpoison};
+use crate::run_files;
+use crate::series;
+use crate::state::{LogLine, RunState, Status};
+use crate::store::{self, ArtifactName, RunFolder};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use trainer::event::{Artifact, Emission, RunEvent};
+
+impl Run {
+    /// Stores the artifacts, appends the event to the log, folds it in, and rings. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The run is over, or the disk refuses.
+    pub fn record(&self, emission: Emission) -> Result<(), RecordError> {
+        // An event happened when the trainer told of it, not once its files are on the disk.
+        let time_ms = now_ms();
+        let mut pen = self.pen();
+        if !matches!(*pen, Pen::Writing(_)) {
+            return Err(RecordError::Over);
+        }
+        self.write(&mut pen, time_ms, emission)
+    }
+
+    /// Appends an event to the log of a run whether or not it is over: what people say about a run (its name, its notes)
+    /// they say at any time. Serialised with everything else that writes; a run that is over stays so. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The run was deleted, or the disk refuses; then nobody heard of the event.
+    pub fn amend(&self, event: RunEvent) -> Result<(), RecordError> {
+        let mut pen = self.pen();
+        self.reopen(&mut pen)?;
+        self.write(&mut pen, now_ms(), event.into()).inspect_err(|_| self.put_down(&mut pen))
+    }
+
+    /// Takes up a run that is over: logs the `resumed` event that `choose` makes of what is known of the run. False where
+    /// it isn't over, and nothing happens. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The run has finished or was deleted, or the disk refuses.
+    pub fn take_up(&self, choose: impl FnOnce(&RunFolder, &RunState) -> RunEvent) -> Result<bool, RecordError> {
+        let mut pen = self.pen();
+        match *pen {
+            Pen::Writing(_) => return Ok(false),
+            Pen::Down if self.status() == Status::Finished => return Err(RecordError::Finished),
+            Pen::Down | Pen::Gone => {}
+        }
+        self.reopen(&mut pen)?;
+        let chosen = match &*self.memory() {
+            Memory::Whole { state, .. } => recover(&self.folder, state).map(|()| choose(&self.folder, state)),
+            Memory::Summary(_) => Err(io::Error::other("the log is closed")),
+        };
+        let taken = chosen.map_err(RecordError::from).and_then(|resumed| {
+            // Before the line: a stop that comes after it must hold.
+            self.stop.store(false, Ordering::Relaxed);
+            *unpoison(self.stop_reason.lock()) = None;
+            self.write(&mut pen, now_ms(), resumed.into())
+        });
+        taken.map(|()| true).inspect_err(|error| {
+            self.put_down(&mut pen);
+            // The line stands and the tables don't: nobody will train the run, so it ends again.
+            self.give_up(&mut pen, RunEvent::Failed { reason: error.to_string() });
+        })
+    }
+
+    /// Hands the folder of a run that is over to `take_away`; from then on nothing is written to it. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The run isn't over or is gone already, or `take_away` fails.
+    pub fn remove(&self, take_away: impl FnOnce(&RunFolder) -> io::Result<()>) -> Result<(), RecordError> {
+        let mut pen = self.pen();
+        match *pen {
+            Pen::Writing(_) => return Err(RecordError::NotOver),
+            Pen::Gone => return Err(RecordError::Gone),
+            Pen::Down => {}
+        }
+        take_away(&self.folder)?;
+        *pen = Pen::Gone;
+        Ok(())
+    }
+
+    /// Opens the log of a run that is over, and brings all of it back to memory.
+    fn reopen(&self, pen: &mut Pen) -> Result<(), RecordError> {
+        match pen {
+            Pen::Writing(_) => return Ok(()),
+            Pen::Gone => return Err(RecordError::Gone),
+            Pen::Down => {}
+        }
+        let mut log = self.folder.log()?;
+        let on_disk = self.folder.log_lines()?;
+        let missing = match &*self.memory() {
+            // An end that the disk didn't take when it came.
+            Memory::Whole { lines, .. } => Some(lines.iter().skip(on_disk.len()).cloned().collect::<Vec<_>>()),
+            Memory::Summary(_) => None,
+        };
+        match missing {
+            Some(missing) => missing.iter().try_for_each(|line| log.append(line, true))?,
+            None => {
+                let state = RunState::replay(self.id, on_disk.iter().map(|line| &**line))?;
+                *self.memory_mut() = Memory::Whole { state: Box::new(state), lines: on_disk };
+            }
+        }
+        *pen = Pen::Writing(log);
+        Ok(())
+    }
+
+    /// Stores, appends, folds, writes the tables that follow, and rings.
+    fn write(&self, pen: &mut Pen, time_ms: u64, emission: Emission) -> Result<(), RecordError> {
+        let written = self.append(pen, time_ms, emission);
+        let settled = written.and_then(|durable| if durable { self.settle(pen) } else { Ok(()) });
+        self.bell.send_replace(());
+        settled
+    }
+
+    /// Whether the line was one that the disk has for certain.
+    fn append(&self, pen: &mut Pen, time_ms: u64, emission: Emission) -> Result<bool, RecordError> {
+        let Pen::Writing(log) = pen else { return Err(RecordError::Over) };
+        let Emission { mut event, artifacts } = emission;
+        let staged = self.folder.stage(&named(&artifacts)?)?;
+        if let RunEvent::Epoch(report) = &mut event {
+            // JSON has no word for them; a metric that isn't a number is left out.
+            report.metrics.retain(|_, value| value.is_finite());
+            report.sha256 = digests(&artifacts);
+        }
+        let durable = match event {
+            RunEvent::Progress(_) => false,
+            RunEvent::Preparing { .. } => self.status() != Status::Running,
+            _ => true,
+        };
+        let (line, text) = self.next_line(time_ms, event)?;
+        log.append(&text, durable)?;
+        // The line stands, so the files are the run's: should one not get to its place now, the next start brings it there.
+        let moved = staged.commit();
+        self.fold(&line, text);
+        EVENTS.fetch_add(1, Ordering::Relaxed);
+        moved?;
+        Ok(durable)
+    }
+
+    /// Ends the run where the disk takes nothing more: the reason lives in memory only, and the next start finds the run
+    /// interrupted.
+    pub fn end_in_memory(&self, end: RunEvent) {
+        self.give_up(&mut self.pen(), end);
+    }
+
+    fn give_up(&self, pen: &mut Pen, end: RunEvent) {
+        if matches!(*pen, Pen::Writing(_)) {
+            *pen = Pen::Down;
+            if let Ok((line, text)) = self.next_line(now_ms(), end) {
+                self.fold(&line, text);
+                self.bell.send_replace(());
+            }
+        }
+    }
+
+    /// The line that would come next. Read back, so that memory holds what a reader of the log will find.
+    fn next_line(&self, time_ms: u64, event: RunEvent) -> Result<(LogLine, String), serde_json::Error> {
+        let seq = match &*self.memory() {
+            Memory::Whole { state, .. } => state.seq + 1,
+            Memory::Summary(_) => 1,
+        };
+        let text = serde_json::to_string(&LogLine { seq, time_ms, event })?;
+        Ok((serde_json::from_str(&text)?, text))
+    }
+
+    fn fold(&self, line: &LogLine, text: String) {
+        if let Memory::Whole { state, lines } = &mut *self.memory_mut() {
+            state.apply(line);
+            lines.push(text.into());
+        }
+    }
+
+    /// Writes the files that follow from the state; once the run is over, forgets all but the summary.
+    pub(super) fn settle(&self, pen: &mut Pen) -> Result<(), RecordError> {
+        let (cleared, tables) = match (&*self.memory(), &*pen) {
+            (Memory::Whole { state, .. }, Pen::Writing(log)) => {
+                let history = &state.history;
+                let mut tables = vec![
+                    ("metrics.csv", run_files::metrics_csv(history).into_bytes()),
+                    ("confusion.csv", run_files::confusion_csv(history).into_bytes()),
+                ];
+                let mut cleared = Ok(());
+                if state.summary.status.is_over() {
+                    // A file that could not be moved to its place when its line was written.
+                    cleared = recover(&self.folder, state);
+                    // Once, at the end: it grows with every step.
+                    tables.push((series::FILE, series::table(&state.progress)));
+                }
+                tables.push((store::SUMMARY, run_files::run_json(state, log.size())?));
+                (cleared, tables)
+            }
+            _ => return Ok(()),
+        };
+        let tables = tables.iter().map(|(table, bytes)| Ok((name(table)?, bytes.as_slice())));
+        let tables = tables.collect::<Result<Vec<_>, RecordError>>()?;
+        let written = cleared.and_then(|()| self.folder.put(&tables));
+        if !self.status().is_over() {
+            return Ok(written?);
+        }
+        match written {
+            Ok(()) => self.put_down(pen),
+            // The log has the end, so the next start writes these files; until then memory answers.
+            Err(error) => {
+                *pen = Pen::Down;
+                tracing::warn!(id = %self.id, %error, "the run's tables could not be written");
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the log of a run that is over and keeps the summary of what it holds.
+    fn put_down(&self, pen: &mut Pen) {
+        let memory = &mut *self.memory_mut();
+        if let (Memory::Whole { state, .. }, Pen::Writing(_)) = (&*memory, &*pen)
+            && state.summary.status.is_over()
+        {
+            *pen = Pen::Down;
+            *memory = Memory::Summary(Box::new(state.summary.clone()));
+        }
+    }
+}
+
+pub(super) fn name(text: &str) -> Result<ArtifactName, RecordError> {
+    text.parse().map_err(|_| RecordError::Name(text.into()))
+}
+
+pub(super) fn named(artifacts: &[Artifact]) -> Result<Vec<(ArtifactName, &[u8])>, RecordError> {
+    artifacts.iter().map(|artifact| Ok((name(&artifact.name)?, &*artifact.bytes))).collect()
+}
+
+/// SHA-256 of each artifact; bytes that several share are read once.
+fn digests(artifacts: &[Artifact]) -> BTreeMap<String, String> {
+    let mut known: Vec<(&Arc<[u8]>, String)> = Vec::new();
+    let mut digests = BTreeMap::new();
+    for artifact in artifacts {
+        let found = known.iter().find(|(bytes, _)| Arc::ptr_eq(bytes, &artifact.bytes)).map(|(_, d)| d.clone());
+        let sha256 = found.unwrap_or_else(|| store::digest(&artifact.bytes));
+        known.push((&artifact.bytes, sha256.clone()));
+        digests.insert(artifact.name.clone(), sha256);
+    }
+    digests
+}
+
+/// Finishes or clears what a death in the middle of storing left behind.
+pub(super) fn recover(folder: &RunFolder, state: &RunState) -> io::Result<()> {
+    let told = state.files.iter().filter_map(|(name, file)| Some((name.parse().ok()?, file.sha256.as_deref()?)));
+    folder.recover(&told.collect())
+}

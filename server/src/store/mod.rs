@@ -1,0 +1,177 @@
+//! Where runs are kept: the only module that knows of paths.
+//!
+//! Nothing unparsed reaches the file system: a run is named by a [`RunId`] and a file by an [`ArtifactName`], and both can
+//! only be had by parsing. Files are written under a temporary name, flushed to the disk and renamed, so that a reader
+//! sees the old content or the new and never a half; the log alone grows in place.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `names` | ids of runs, names of files |
+//! | `folder` | one run's folder: files stored together, read back, listed |
+//! | `log` | the log that grows |
+//! | `trash` | deleted runs, until it is emptied |
+//! | `disk` | every change to the disk, in a few functions that a test can let fail |
+
+mod disk;
+mod folder;
+mod log;
+mod names;
+mod trash;
+
+#[cfg(test)]
+pub(crate) use disk::faults;
+pub use folder::{ArtifactInfo, RunFolder, Staged, digest};
+pub use log::Log;
+pub use names::{ArtifactName, NoArtifactName, NoRunId, RunId};
+pub use trash::Trash;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The log's file name.
+pub const LOG: &str = "events.jsonl";
+/// The summary's file name.
+pub const SUMMARY: &str = "run.json";
+
+/// The file that tells which version of this program's files the folder holds.
+const VERSION: &str = ".version";
+/// The version that is written: 2 added runs that were resumed, forked or edited. A folder without the file has 1.
+const FORMAT: u32 = 2;
+
+/// The folder of all runs.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    /// Held as long as the store: two servers in one folder would each take the other's runs for dead.
+    _lock: File,
+}
+
+/// A runs folder that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder can't be made or written to.
+    #[error("can't write to the runs folder {}: {error} (choose another with --runs-dir)", .path.display())]
+    Unwritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Another server uses it.
+    #[error("another centerscope uses the runs folder {} (stop it, or choose another with --runs-dir)", .0.display())]
+    InUse(PathBuf),
+    /// A newer version of the program wrote it.
+    #[error(
+        "the runs folder {} has format {found}, and this centerscope knows formats up to {FORMAT}: \
+         use a newer one, or choose another folder with --runs-dir", .path.display()
+    )]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+impl Store {
+    /// Opens the folder, made if it isn't there, for this process alone.
+    ///
+    /// # Errors
+    /// It can't be written to, or another server uses it.
+    pub fn open(root: &Path) -> Result<Store, StoreError> {
+        let unwritable = |error| StoreError::Unwritable { path: root.into(), error };
+        fs::create_dir_all(root).map_err(unwritable)?;
+        let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
+        let lock = options.open(root.join(".lock")).map_err(unwritable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(root.into())),
+            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+        }
+        match version(root).map_err(unwritable)? {
+            FORMAT => {}
+            found if found > FORMAT => return Err(StoreError::Newer { path: root.into(), found }),
+            _ => mark(root).map_err(unwritable)?,
+        }
+        Ok(Store { root: root.into(), _lock: lock })
+    }
+
+    /// When a folder came or went last.
+    ///
+    /// # Errors
+    /// The folder can't be looked at.
+    pub fn modified(&self) -> io::Result<SystemTime> {
+        fs::metadata(&self.root)?.modified()
+    }
+
+    /// Every run that has a folder here, oldest first.
+    ///
+    /// # Errors
+    /// The folder can't be listed.
+    pub fn ids(&self) -> io::Result<Vec<RunId>> {
+        ids_in(&self.root)
+    }
+
+    /// Where deleted runs go.
+    pub fn trash(&self) -> Trash {
+        Trash::of(&self.root)
+    }
+
+    /// The folder of a run, whether it is there yet or not.
+    pub fn folder(&self, id: RunId) -> RunFolder {
+        RunFolder::at(self.root.join(id.to_string()))
+    }
+}
+
+/// The ids that name a folder in `folder`, oldest first; a link is none.
+fn ids_in(folder: &Path) -> io::Result<Vec<RunId>> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir()
+            && let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok())
+        {
+            ids.push(id);
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// The format of a runs folder.
+fn version(root: &Path) -> io::Result<u32> {
+    match fs::read_to_string(root.join(VERSION)) {
+        Ok(text) => text.trim().parse().map_err(|_| io::Error::other(format!("{VERSION} holds no version"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(1),
+        Err(error) => Err(error),
+    }
+}
+
+fn mark(root: &Path) -> io::Result<()> {
+    let temporary = root.join(format!("{VERSION}.tmp"));
+    disk::write(&temporary, format!("{FORMAT}\n").as_bytes())?;
+    disk::rename(&temporary, &root.join(VERSION))?;
+    disk::sync_folder(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_folder_opens_and_a_newer_one_does_not() {
+        let home = tempfile::tempdir().unwrap();
+        drop(Store::open(home.path()).unwrap());
+        assert_eq!(version(home.path()).unwrap(), FORMAT);
+        fs::write(home.path().join(VERSION), "1\n").unwrap();
+        drop(Store::open(home.path()).unwrap());
+        assert_eq!(version(home.path()).unwrap(), FORMAT);
+        fs::write(home.path().join(VERSION), "9\n").unwrap();
+        let told = Store::open(home.path()).unwrap_err().to_string();
+        assert!(told.contains("has format 9") && told.contains("up to 2"), "{told}");
+        fs::write(home.path().join(VERSION), "many").unwrap();
+        assert!(matches!(Store::open(home.path()), Err(StoreError::Unwritable { .. })));
+    }
+}

@@ -1,0 +1,170 @@
+//! Runs that were deleted: moved aside, so that a slip of the hand costs nothing, until somebody empties the trash.
+
+use super::{RunFolder, RunId, disk, ids_in};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// The trash's name in the runs folder.
+const TRASH: &str = ".trash";
+
+/// The trash of a runs folder.
+#[derive(Clone, Debug)]
+pub struct Trash {
+    runs: PathBuf,
+}
+
+impl Trash {
+    /// The trash of the runs folder `runs`, whether there is anything in it or not.
+    pub fn of(runs: &Path) -> Trash {
+        Trash { runs: runs.into() }
+    }
+
+    /// Moves a run's folder into the trash.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such folder, `AlreadyExists` where the trash holds a run of that id.
+    pub fn put(&self, id: RunId) -> io::Result<()> {
+        let (from, to) = (self.runs.join(id.to_string()), self.home()?.join(id.to_string()));
+        plain_folder(&from)?;
+        shift(&from, &to)?;
+        // When it was deleted; a system that doesn't take it shows another time and nothing else.
+        let _ = File::open(&to).and_then(|folder| folder.set_modified(SystemTime::now()));
+        disk::sync_folder(&self.runs)
+    }
+
+    /// Moves a run's folder back.
+    ///
+    /// # Errors
+    /// `NotFound` where the trash has no such run, `AlreadyExists` where another run of that id took its place.
+    pub fn restore(&self, id: RunId) -> io::Result<()> {
+        let (from, to) = (self.home()?.join(id.to_string()), self.runs.join(id.to_string()));
+        plain_folder(&from)?;
+        shift(&from, &to)?;
+        disk::sync_folder(&self.runs)
+    }
+
+    /// The runs in the trash, oldest first, and when each was deleted.
+    ///
+    /// # Errors
+    /// It can't be listed.
+    pub fn list(&self) -> io::Result<Vec<(RunId, RunFolder, SystemTime)>> {
+        let home = self.runs.join(TRASH);
+        if let Err(error) = plain_folder(&home) {
+            return if error.kind() == io::ErrorKind::NotFound { Ok(Vec::new()) } else { Err(error) };
+        }
+        let mut runs = Vec::new();
+        for id in ids_in(&home)? {
+            let path = home.join(id.to_string());
+            // Restored or emptied since the listing.
+            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+            runs.push((id, RunFolder::at(path), metadata.modified()?));
+        }
+        Ok(runs)
+    }
+
+    /// Deletes what is in the trash for good, and says how many runs that were. Also while a server uses the folder.
+    ///
+    /// # Errors
+    /// Something can't be deleted; what came before it is gone.
+    pub fn empty(&self) -> io::Result<usize> {
+        let runs = self.list()?;
+        for (id, ..) in &runs {
+            // Under a name that nobody restores from, so that no half of a run comes back.
+            let doomed = self.runs.join(TRASH).join(format!(".{id}"));
+            disk::rename(&self.runs.join(TRASH).join(id.to_string()), &doomed)?;
+        }
+        let home = self.runs.join(TRASH);
+        if !runs.is_empty() || home.exists() {
+            // Those of an earlier attempt, too. Deleting follows no link.
+            for entry in fs::read_dir(&home)? {
+                let entry = entry?;
+                let is_run = entry
+                    .file_name()
+                    .to_str()
+                    .is_some_and(|name| name.strip_prefix('.').is_some_and(|id| id.parse::<RunId>().is_ok()));
+                if is_run && entry.file_type()?.is_dir() {
+                    fs::remove_dir_all(entry.path())?;
+                }
+            }
+        }
+        Ok(runs.len())
+    }
+
+    fn home(&self) -> io::Result<PathBuf> {
+        let home = self.runs.join(TRASH);
+        disk::make_folder(&home)?;
+        plain_folder(&home)?;
+        Ok(home)
+    }
+}
+
+/// Moves a folder to a place where nothing is.
+fn shift(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(to) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => disk::rename(from, to),
+    }
+}
+
+/// A link could lead anywhere.
+fn plain_folder(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path)?.is_dir() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no folder", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs() -> (tempfile::TempDir, RunId, Trash) {
+        let home = tempfile::tempdir().unwrap();
+        let id = RunId::fresh();
+        fs::create_dir(home.path().join(id.to_string())).unwrap();
+        fs::write(home.path().join(id.to_string()).join("run.json"), "{}").unwrap();
+        let trash = Trash::of(home.path());
+        (home, id, trash)
+    }
+
+    #[test]
+    fn what_was_deleted_comes_back_until_the_trash_is_emptied() {
+        let (home, id, trash) = runs();
+        let file = home.path().join(id.to_string()).join("run.json");
+        assert!(trash.list().unwrap().is_empty());
+        trash.put(id).unwrap();
+        assert!(!file.exists());
+        assert_eq!(trash.put(id).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(trash.list().unwrap()[0].0, id);
+        trash.restore(id).unwrap();
+        assert!(file.exists());
+        assert_eq!(trash.restore(id).unwrap_err().kind(), io::ErrorKind::NotFound);
+        trash.put(id).unwrap();
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        assert_eq!(trash.restore(id).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(trash.put(id).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!((trash.empty().unwrap(), trash.empty().unwrap()), (1, 0));
+        assert_eq!(fs::read_dir(home.path().join(TRASH)).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_neither_moved_nor_followed() {
+        use std::os::unix::fs::symlink;
+        let (home, id, trash) = runs();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("mine"), "mine").unwrap();
+        let other = RunId::fresh();
+        symlink(outside.path(), home.path().join(other.to_string())).unwrap();
+        assert!(trash.put(other).is_err());
+        symlink(outside.path(), home.path().join(id.to_string()).join("out")).unwrap();
+        trash.put(id).unwrap();
+        trash.empty().unwrap();
+        assert!(outside.path().join("mine").exists());
+        fs::remove_dir(home.path().join(TRASH)).unwrap();
+        symlink(outside.path(), home.path().join(TRASH)).unwrap();
+        assert!(trash.list().is_err() && trash.empty().is_err() && trash.put(id).is_err());
+    }
+}

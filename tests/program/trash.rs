@@ -1,0 +1,79 @@
+//! Runs that leave the folder and come into it.
+
+use crate::support::{Site, endless};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn ids(list: &Value) -> Vec<&str> {
+    list["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_deleted_run_comes_back_until_the_trash_is_emptied() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let id = site.tiny_run();
+    let before = site.get(&format!("/runs/{id}")).json();
+    let ask = |method: &str, what: &str| site.send(method, &format!("/runs/{id}{what}"), &[], b"");
+    for _ in 0..2 {
+        assert_eq!(ask("DELETE", "").status, 204, "deleted is deleted");
+        assert_eq!(site.get(&format!("/runs/{id}")).status, 404);
+    }
+    assert_eq!((ids(&site.get("/runs").json()).len(), ids(&site.get("/trash").json())), (0, vec![id.as_str()]));
+    assert_eq!(ask("POST", "/resume").status, 404);
+    for _ in 0..2 {
+        assert_eq!(ask("POST", "/restore").status, 200);
+        assert_eq!(site.get(&format!("/runs/{id}")).json(), before);
+    }
+    assert_eq!(ask("POST", "/delete").status, 204);
+
+    let running = site.start_runs(endless(json!({"variant": "v1.0"}))).remove(0);
+    let refused = site.send("DELETE", &format!("/runs/{running}"), &[], b"");
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("stop it first"), "{}", refused.text());
+
+    let trash = |word: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_centerscope"));
+        let output = command.args(["trash", word, "--runs-dir"]).arg(home.path()).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(trash("list").starts_with(&id));
+    assert_eq!(trash("empty"), "1 runs deleted for good\n");
+    assert_eq!(trash("list"), "");
+    assert_eq!(ask("POST", "/restore").status, 404);
+    assert_eq!(ask("DELETE", "").status, 404);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_copied_in_appears_once_it_is_whole() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let other = Site::start(there.path());
+    let id = other.tiny_run();
+    let site = Site::start(here.path());
+    assert_eq!(ids(&site.get("/runs").json()).len(), 0);
+
+    let (from, to) = (there.path().join(&id), here.path().join(&id));
+    copy(&from, &to);
+    let log = fs::read(to.join("events.jsonl")).unwrap();
+    fs::write(to.join("events.jsonl"), &log[..log.len() / 2]).unwrap();
+    assert_eq!(ids(&site.get("/runs").json()).len(), 0, "its log is still on its way");
+    assert_eq!(fs::read(to.join("events.jsonl")).unwrap().len(), log.len() / 2, "nothing was written to it");
+    fs::write(to.join("events.jsonl"), &log).unwrap();
+    assert_eq!(ids(&site.get("/runs").json()), [id.as_str()]);
+    assert_eq!(site.get(&format!("/runs/{id}")).json(), other.get(&format!("/runs/{id}")).json());
+}
