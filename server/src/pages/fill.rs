@@ -134,7 +134,7 @@ fn fork_fields(spec: &RunSpec) -> Vec<FormField> {
     let values = serde_json::to_value(spec).unwrap_or_default();
     let own = |f: &Field| values.get(f.name).map(text::plain).unwrap_or_default();
     let offered = ["name", "epochs", "lambda", "lr", "distance"].iter().filter_map(|name| field(name));
-    offered.map(|f| FormField::new(f, own(f), own(f))).collect()
+    offered.map(|f| FormField::new(f, None, own(f), own(f))).collect()
 }
 
 fn checkpoint_bytes(artifacts: &[ArtifactInfo]) -> u64 {
