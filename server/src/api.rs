@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
-use trainer::measure::{METRICS, Metric};
+use trainer::measure::{METRICS, MILESTONES, Metric, Milestone};
 use trainer::spec::Variant;
 
 /// The run that the address names by `{id}`; 404 where there is none.
@@ -215,6 +215,8 @@ pub(crate) enum MetricsAnswer {
 pub(crate) struct MetricsKnown {
     /// In the order in which tables show them.
     metrics: &'static [Metric],
+    /// The accuracies that runs are timed to.
+    milestones: &'static [Milestone],
 }
 
 #[derive(Deserialize)]
@@ -276,5 +278,5 @@ pub(crate) async fn progress(Found(run): Found, Query(query): Query<HowMany>) ->
 
 /// `GET /metrics-table`
 pub(crate) async fn metrics_table() -> Json<MetricsKnown> {
-    Json(MetricsKnown { metrics: METRICS })
+    Json(MetricsKnown { metrics: METRICS, milestones: MILESTONES })
 }

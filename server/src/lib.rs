@@ -13,7 +13,7 @@
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
 //! | [`stats`], `groups` | what several runs say together |
 //! | `estimate`, `sweeps`, `claims`, `diff` | how long runs will take; runs by groups, put to the test, side by side |
-//! | `api`, `lifecycle`, `live`, `artifacts`, `embeddings`, `images`, `replay`, `assets` | what HTTP answers to programs |
+//! | `api`, `lifecycle`, `live`, `artifacts`, `embeddings`, `alignment`, `images`, `replay`, `assets` | what HTTP answers to programs |
 //! | [`pages`], `views` | what it answers to people |
 //! | `openapi` | all of that as an OpenAPI document and its page |
 //! | [`error`] | failures in two renderings |
@@ -47,6 +47,7 @@ pub mod state;
 pub mod stats;
 pub mod store;
 
+mod alignment;
 mod api;
 mod artifacts;
 mod assets;
@@ -137,6 +138,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(views::home))
         .route("/compare", get(views::compare))
+        .route("/compare/alignment", get(alignment::read))
         .route("/compare/replay", get(replay::read))
         .route("/runs", get(api::list).post(api::start))
         .route("/runs/plan", post(estimate::plan))

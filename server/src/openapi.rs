@@ -4,6 +4,7 @@
 //! fields. What no type says – which addresses there are, and how they can fail – stands in [`operations`], and a test
 //! holds that list against the router's.
 
+use crate::alignment::Aligned;
 use crate::claims::{self, ClaimsAnswer};
 use crate::diff::Diff;
 use crate::error::Error;
@@ -352,6 +353,13 @@ fn operations(api: &mut Api) {
         .path_parameter("index")
         .answers(200, "image/png", binary(), "28×28 grey pixels")
         .fails(404, "not on this machine, or no such image");
+    api.get("/compare/alignment", "How the planes of several runs are laid over one of them")
+        .query("runs", ids(6), "1 to 6 ids joined by commas.")
+        .query("reference", json!({"type": "string"}), "The run that the others are laid over: the first unless said.")
+        .query("epoch", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}), "Every epoch unless said.")
+        .gives::<Aligned>(200, "a map for each run at each epoch")
+        .fails(400, "no or too many runs, or a reference that is none of them")
+        .no_run();
     api.get("/metrics-table", "What each metric means").gives::<api::MetricsKnown>(200, "the metrics");
     api.get("/runs/{id}/progress", "The losses and the speed between epochs, in few points")
         .query("points", points(), "1000 unless said.")

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trainer::checkpoint;
 use trainer::event::{DataInfo, EpochReport, Fork, Progress, RunEvent, Start};
+use trainer::measure::reached;
 use trainer::spec::{Distance, Network, RunSpec, Variant};
 
 /// One line of a run's log.
@@ -110,6 +111,9 @@ pub struct Summary {
     pub test_accuracy: Option<f64>,
     /// Best test accuracy of all epochs, 0 to 1.
     pub best_test_accuracy: Option<f64>,
+    /// After how many epochs each of [`trainer::measure::MILESTONES`] was reached; those not reached are absent.
+    #[serde(default)]
+    pub reached: BTreeMap<String, u32>,
     /// Training loss: of the last epoch, or of the last steps where those are newer.
     pub train_loss: Option<f64>,
     /// Training speed, as new as the loss.
@@ -242,6 +246,7 @@ impl RunState {
             device: None,
             test_accuracy: None,
             best_test_accuracy: None,
+            reached: BTreeMap::new(),
             train_loss: None,
             images_per_s: None,
             reason: None,
@@ -288,6 +293,7 @@ impl RunState {
             RunEvent::Epoch(report) => {
                 self.epoch(report);
                 self.history.push((**report).clone());
+                self.summary.reached = reached(&self.history);
                 for name in &report.artifacts {
                     let record = FileRecord { epoch: report.epoch, sha256: report.sha256.get(name).cloned() };
                     self.files.insert(name.clone(), record);
@@ -348,6 +354,7 @@ impl RunState {
         let history = std::mem::take(&mut self.history);
         history.iter().for_each(|report| self.epoch(report));
         self.history = history;
+        self.summary.reached = reached(&self.history);
     }
 
     fn end(&mut self, status: Status, reason: Option<&String>, time_ms: u64) {
@@ -395,7 +402,7 @@ mod tests {
                 4,
                 json!({"type": "progress", "epoch": 1, "step": 20, "steps": 188, "loss": loss, "images_per_s": 99.5}),
             ),
-            epoch(5, 1, 0.9),
+            epoch(5, 1, 0.96),
             epoch(6, 2, 0.8),
             line(7, json!({"type": "killed", "reason": "by hand"})),
             line(8, json!({"type": "resumed", "epoch": 1, "damaged": ["checkpoints/last.safetensors: torn"]})),
@@ -420,7 +427,8 @@ mod tests {
         assert_eq!((ended.seq, ended.history.len(), ended.progress.len()), (7, 2, 1));
         let run = ended.summary;
         assert_eq!((run.epoch, run.step, run.train_loss), (2, 0, Some(0.5)));
-        assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.8), Some(0.9)));
+        assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.8), Some(0.96)));
+        assert_eq!(run.reached, BTreeMap::from([("epochs_to_95".to_string(), 1)]), "falling back takes nothing away");
         assert_eq!((run.ended_ms, run.reason.as_deref()), (Some(7000), Some("by hand")));
     }
 

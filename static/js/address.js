@@ -1,13 +1,13 @@
 // What a comparison shows, in the address, so that a copied link restores it. Pure.
 
-const FLAGS = { centers: true, means: false, regions: false };
+const FLAGS = { centers: true, means: false, trails: false, regions: false, shading: false };
 /** The words of each choice; the first is the usual one. */
-const CHOICES = { split: ["test", "train"], scale: ["own", "shared"], tool: ["move", "lasso", "box"] };
+const CHOICES = { split: ["test", "train"], scale: ["own", "shared", "aligned"], tool: ["move", "lasso", "box"] };
 
 /** What an address that says nothing shows. */
 export function usualState() {
   const choices = Object.entries(CHOICES).map(([name, words]) => [name, words[0]]);
-  return { epoch: 0, visible: new Array(10).fill(true), ...Object.fromEntries(choices), ...FLAGS, views: [], select: "" };
+  return { epoch: 0, visible: new Array(10).fill(true), ...Object.fromEntries(choices), ...FLAGS, reference: 0, views: [], select: "" };
 }
 
 /** The query string for a state, on top of the page's own parameters; only what differs from the usual is said. */
@@ -16,6 +16,7 @@ export function encodeState(query, state) {
   const put = (name, value) => (value ? out.set(name, value) : out.delete(name));
   put("epoch", state.epoch ? String(state.epoch) : "");
   for (const [name, words] of Object.entries(CHOICES)) put(name, state[name] === words[0] ? "" : state[name]);
+  put("over", state.scale === "aligned" && state.reference ? String(state.reference + 1) : "");
   put("hide", state.visible.flatMap((v, k) => (v ? [] : [k])).join("."));
   for (const [name, usual] of Object.entries(FLAGS)) put(name, state[name] === usual ? "" : state[name] ? "1" : "0");
   put("view", encodeViews(state.views));
@@ -31,6 +32,8 @@ export function decodeState(query) {
   const epoch = Number(asked.get("epoch"));
   if (Number.isInteger(epoch) && epoch > 0) state.epoch = epoch;
   for (const [name, words] of Object.entries(CHOICES)) if (words.includes(asked.get(name))) state[name] = asked.get(name);
+  const over = asked.get("over") ?? "";
+  if (/^[1-6]$/.test(over)) state.reference = Number(over) - 1;
   const hidden = (asked.get("hide") ?? "").split(".").filter((k) => /^\d$/.test(k)).map(Number);
   state.visible = state.visible.map((_, k) => !hidden.includes(k));
   for (const name of Object.keys(FLAGS)) if (/^[01]$/.test(asked.get(name) ?? "")) state[name] = asked.get(name) === "1";

@@ -1,5 +1,6 @@
 // Runs side by side: one clock, one hover, one selection for all plots; charts and numbers that show the same moment.
 
+import { Alignments, describe, unalign } from "./alignment.js";
 import { Charts } from "./charts.js";
 import { Clock } from "./clock.js";
 import { Controls } from "./controls.js";
@@ -14,7 +15,7 @@ import { hasEnded, newestEpoch, reportAt } from "./fold.js";
 import { onThemeChange, readPalette } from "./palette.js";
 import { percent } from "./format.js";
 import { union } from "./geometry.js";
-import { updateNumbers } from "./numbers.js";
+import { numbersKey, updateNumbers } from "./numbers.js";
 import { anything, insideOutline, membersOf, tidyOutline } from "./rules.js";
 
 export class Comparison {
@@ -29,6 +30,7 @@ export class Comparison {
   #numbersKey = "";
   #word = ""; // the selection's, for the address
   #dock = null; // the panel about the selection, once it was needed
+  #alignments;
 
   /** Called after every refresh, for what else on the page shows the clock's epoch. */
   onEpoch = null;
@@ -46,6 +48,7 @@ export class Comparison {
     this.runs = root.dataset.runs.split(",").map((id) => live.get(id));
     this.clock = new Clock({ moved: () => this.#schedule("moment"), rested: () => onChange(false) });
     this.selection = new Selection(this.runs, store);
+    this.#alignments = new Alignments(this.runs.map((run) => run.id));
     this.panels = [...root.querySelectorAll("[data-panel]")].map((element, i) => this.#makePanel(element, i));
     this.#makeControls();
     this.charts = new Charts(root, {
@@ -85,7 +88,7 @@ export class Comparison {
         filter: () => this.#openDock(true),
         reset: () => this.#resetViews(),
       },
-      { several: this.runs.length > 1 },
+      { names: this.runs.map((run) => run.name), online: this.#root.dataset.comparison !== "replay" },
     );
     const drawer = h("div", { class: "drawer", id: `controls-${this.runs[0].id}` }, this.controls.element);
     const opener = h(
@@ -142,7 +145,7 @@ export class Comparison {
   set(patch) {
     if (patch.split && patch.split !== this.#options.split) this.#choose(null);
     this.#setOptions(patch);
-    if (patch.scale) for (const panel of this.panels) panel.scatter.setView(null);
+    if (patch.scale || patch.reference !== undefined) for (const panel of this.panels) panel.scatter.setView(null);
     this.mark(-1);
     this.#schedule();
     this.#onChange(true);
@@ -155,7 +158,7 @@ export class Comparison {
   }
 
   #viewed(source, view) {
-    if (this.#options.scale === "shared")
+    if (this.#options.scale !== "own")
       for (const panel of this.panels) if (panel !== source) panel.scatter.setView(view);
     this.controls.update(this.#options, this.#zoomed);
     this.#onChange(false);
@@ -196,8 +199,11 @@ export class Comparison {
   #selectOutline(panel, polygon, pixel) {
     const { visible } = this.#options;
     const hidden = visible.flatMap((v, k) => (v ? [] : [k]));
-    const outline = { run: panel.index, epoch: panel.shown.epoch, polygon: tidyOutline(polygon, pixel), hidden };
-    const indices = insideOutline(outline, panel.scatter.data);
+    const { epoch, embedding, labels, alignment } = panel.shown;
+    // In the run's own plane: a rule holds whatever the plane is laid over.
+    const raw = alignment ? polygon.map((corner) => unalign(alignment, corner)) : polygon;
+    const outline = { run: panel.index, epoch, polygon: tidyOutline(raw, pixel / (alignment?.scale ?? 1)), hidden };
+    const indices = insideOutline(outline, { ...embedding, labels });
     this.select(indices.length ? { ...anything(this.runs.length, this.clock.epoch), area: { indices, outline } } : null);
   }
 
@@ -242,6 +248,7 @@ export class Comparison {
     for (const panel of this.panels) {
       panel.scatter.setStyle(this.#options);
       panel.refused = this.#refusal(panel);
+      this.#nameAxes(panel);
       panel.update(epoch);
     }
     this.transport.update({
@@ -265,8 +272,9 @@ export class Comparison {
   /** Points, playhead and the charts' line: what every frame of a drag needs. */
   #move() {
     const { at, follow, playing } = this.clock;
+    const over = this.#options.scale === "aligned" ? { reference: this.#reference, alignments: this.#alignments } : null;
     for (const panel of this.panels) {
-      if (!panel.refused) panel.feed.want(at, this.#options.split, !follow || playing);
+      if (!panel.refused) panel.feed.want(at, this.#options.split, !follow || playing, over);
       if (panel.shown) showChanges(panel, this.#store, Number.isInteger(at));
     }
     this.#share();
@@ -282,6 +290,7 @@ export class Comparison {
   }
 
   #arrived(panel) {
+    this.#nameAxes(panel);
     this.#share();
     this.#showSelection();
     if (this.marked >= 0) panel.mark(this.marked);
@@ -291,7 +300,7 @@ export class Comparison {
   /** The table; built anew only when it says something else. */
   #showNumbers() {
     const table = role(this.#root, "numbers");
-    const key = JSON.stringify(this.runs.map((run) => [reportAt(run, this.epoch)?.epoch, run.status]));
+    const key = numbersKey(this.runs, this.epoch);
     if (!table || key === this.#numbersKey) return;
     this.#numbersKey = key;
     updateNumbers(table, this.#metrics, this.runs, this.epoch);
@@ -308,9 +317,27 @@ export class Comparison {
     if (data.set === "generated") badge.title = "Digits that the program draws itself, not MNIST";
   }
 
+  /** The run that the others are laid over. */
+  get #reference() {
+    return this.runs[this.#options.reference] ?? this.runs[0];
+  }
+
+  #nameAxes(panel) {
+    if (this.runs.length === 1) return;
+    const { alignment } = panel.shown ?? {};
+    const reference = this.#reference;
+    const aligned = {
+      own: "raw axes",
+      shared: "raw axes, one scale",
+      aligned:
+        panel.run === reference ? "raw axes, the others are laid over them" : alignment ? `laid over ${reference.name}: ${describe(alignment)}` : "raw axes: nothing to lay them over yet",
+    };
+    panel.nameAxes(panel.shown ? aligned[this.#options.scale] : "");
+  }
+
   /** One box for all plots where they share their scale. */
   #share() {
-    const shared = this.#options.scale === "shared" ? union(this.panels.map((panel) => panel.scatter.box)) : null;
+    const shared = this.#options.scale !== "own" ? union(this.panels.map((panel) => panel.scatter.box)) : null;
     for (const panel of this.panels) panel.scatter.setSharedBox(shared);
   }
 
@@ -350,6 +377,7 @@ export class Comparison {
         split: panel.shown?.split ?? null,
         zoomed: panel.scatter.view !== null,
         view: panel.scatter.view,
+        aligned: panel.shown?.alignment ?? null,
         ...panel.scatter.stats,
         place_of: (index) => panel.scatter.placeOf(index),
       })),

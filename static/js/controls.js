@@ -5,7 +5,15 @@ import { h, press } from "./dom.js";
 const LAYERS = [
   ["centers", "Centers", "Learned class centers (numbered discs)"],
   ["means", "Means", "Measured class means (crosses)"],
+  ["trails", "Trails", "Where each center (line) and class mean (dots) came from, and the gap between them"],
   ["regions", "Regions", "Exact decision regions of the last layer"],
+  ["shading", "Probability", "How sure the last layer is of each place: the softmax of its logits"],
+];
+
+const SCALES = [
+  ["own", "Own", "Each plot fits its own points"],
+  ["shared", "Shared", "One scale and view for all plots"],
+  ["aligned", "Aligned", "Each plane mirrored, turned and scaled so that its class means lie over those of one run (Procrustes)"],
 ];
 
 /** Which classes are visible after a click on one: toggled, or alone (again: all). Pure. */
@@ -15,9 +23,12 @@ export function afterClick(visible, clicked, alone) {
   return visible.map((_, k) => isAlone || k === clicked);
 }
 
-/** `on`: change(patch of the options), filter(), reset(). `several`: whether there is more than one plot. */
+/**
+ * `on`: change(patch of the options), filter(), reset(). `names`: those of the runs, one a plot. `online`: whether a server is
+ * there to be asked for what only it computes.
+ */
 export class Controls {
-  constructor(on, { several }) {
+  constructor(on, { names, online }) {
     this.chips = Array.from({ length: 10 }, (_, k) =>
       h(
         "button",
@@ -37,7 +48,9 @@ export class Controls {
       "All",
     );
     this.split = choice("Points", [["test", "Test", "Test images, network in evaluation mode"], ["train", "Train", "Training images as the training pass saw them"]], (split) => on.change({ split }));
-    this.scale = choice("Scale", [["own", "Own", "Each plot fits its own points"], ["shared", "Shared", "One scale and view for all plots"]], (scale) => on.change({ scale }));
+    this.scale = choice("Scale", online ? SCALES : SCALES.slice(0, 2), (scale) => on.change({ scale }));
+    this.reference = h("select", { "aria-label": "Laid over", title: "The run that the others are laid over", onchange: () => on.change({ reference: this.reference.selectedIndex }) }, names.map((name) => h("option", {}, name)));
+    this.scale.element.append(this.reference);
     this.tool = choice("Drag", [["move", "Move", "Dragging moves the view"], ["lasso", "Lasso", "Dragging selects points in all plots (or Shift and drag)"], ["box", "Box", "Dragging selects a box of points in all plots"]], (tool) => on.change({ tool }));
     this.layers = LAYERS.map(([name, text, title]) =>
       h("button", { type: "button", title, onclick: () => on.change({ [name]: !this.options[name] }) }, text),
@@ -50,7 +63,7 @@ export class Controls {
       h("div", { class: "group chips", role: "group", "aria-label": "Classes" }, this.chips, this.all),
       h("div", { class: "group", role: "group", "aria-label": "Layers" }, h("span", { class: "label" }, "Show"), h("div", { class: "segments loose" }, this.layers)),
       this.split.element,
-      several ? [this.scale.element] : [],
+      names.length > 1 ? [this.scale.element] : [],
       this.tool.element,
       this.filter,
       this.reset,
@@ -64,6 +77,8 @@ export class Controls {
     this.all.disabled = options.visible.every(Boolean);
     LAYERS.forEach(([name], i) => press(this.layers[i], options[name]));
     for (const name of ["split", "scale", "tool"]) this[name].update(options[name]);
+    this.reference.hidden = options.scale !== "aligned";
+    this.reference.selectedIndex = options.reference;
     this.reset.disabled = !zoomed;
   }
 }

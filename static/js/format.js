@@ -30,7 +30,8 @@ export function metricValue(name, value) {
   if (!Number.isFinite(value)) return "–";
   if (name.endsWith("accuracy")) return percent(value);
   if (name === "images_per_s") return grouped(value);
-  if (name === "epoch_seconds") return value.toFixed(1);
+  if (name === "epoch_seconds" || name === "angular_margin") return value.toFixed(1).replace("-", "−");
+  if (name.startsWith("epochs_to")) return String(value);
   return compact(value);
 }
 

@@ -8,8 +8,8 @@
 //   comparison: null or {
 //     epoch, at: the clock's moment, follow, playing, previewing, marked, selected: how many, selection: [indices],
 //     rule: the selection's word in the address,
-//     options: {visible: [bool×10], centers, means, regions, split, scale, tool, zoomed},
-//     panels: [{run, status, epochs_received, epoch, drawn_epoch (of the points in the last frame), split, zoomed, view,
+//     options: {visible: [bool×10], centers, means, trails, regions, shading, split, scale, reference, tool, zoomed},
+//     panels: [{run, status, epochs_received, epoch, drawn_epoch (of the points in the last frame), split, zoomed, view, aligned,
 //               renderer: "cpu" | "webgl", drawn, points, ms, outside, highlights, place_of(index) → [left, top] in CSS
 //               pixels of the plot}]
 //   }

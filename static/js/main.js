@@ -66,7 +66,10 @@ async function start() {
   if (ids.length === 0) return;
   const metrics = fetch("/metrics-table").then((response) => response.json());
   await live.start(ids, showConnection);
-  if (root) mount(root, (await metrics).metrics);
+  if (root) {
+    const { metrics: ofAnEpoch, milestones } = await metrics;
+    mount(root, [...ofAnEpoch, ...milestones]);
+  }
 }
 
 function mount(root, metrics) {

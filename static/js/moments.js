@@ -31,42 +31,58 @@ export class Feed {
     this.#arrived = arrived;
   }
 
-  /** Shows the run at a moment as soon as its points are here; `ahead`: the next epoch is likely to be wanted, too. */
-  want(at, split, ahead) {
-    this.#wish = { at, split, ahead };
+  /**
+   * Shows the run at a moment as soon as its points are here; `ahead`: the next epoch is likely to be wanted, too. `over`:
+   * {reference: the run whose plane this one is laid over, alignments}, or null.
+   */
+  want(at, split, ahead, over) {
+    this.#wish = { at, split, ahead, over };
     this.#serve();
   }
 
   #serve() {
-    const { at, split, ahead } = this.#wish;
+    const { at, split, ahead, over } = this.#wish;
     const { run } = this.#panel;
     const moment = momentOf(run, at);
     const set = run.data?.set;
     if (!moment || !set) return;
-    const shownOf = (report) => {
+    const fixed = over && over.reference !== run ? momentOf(over.reference, at) : null;
+    const shownOf = (report, below) => {
       const embedding = report && this.#store.peek(run.id, report.epoch, split);
       const labels = this.#store.peekLabels(set, split);
-      return embedding && labels ? { epoch: report.epoch, split, set, report, embedding, labels } : null;
+      const alignment = embedding && below ? over.alignments.peek(run.id, report.epoch, over.reference.id, below.epoch) : null;
+      if (!embedding || !labels || alignment === undefined) return null;
+      return { epoch: report.epoch, split, set, report, embedding, labels, alignment };
     };
-    const from = shownOf(moment.from);
+    const pairs = [
+      [moment.from, fixed?.from],
+      [moment.to, fixed?.to ?? fixed?.from],
+    ];
+    const [from, to] = pairs.map(([report, below]) => shownOf(report, below));
     if (from) {
-      const other = this.#panel.show(from, shownOf(moment.to), moment.t);
+      const other = this.#panel.show(from, to, moment.t);
       if (other) this.#arrived();
     }
     if (this.#busy || this.#retry) return;
-    const missing = [moment.from, moment.to].filter((report) => report && !shownOf(report));
-    if (missing.length) this.#fetch(missing, set, split);
+    const missing = pairs.filter(([report, below]) => report && !shownOf(report, below));
+    if (missing.length) this.#fetch(missing, set, split, over);
     else if (ahead && !moment.to) {
       const next = momentOf(run, moment.from.epoch + 1)?.from;
-      if (next !== moment.from && !shownOf(next)) this.#store.load(run.id, next.epoch, split).catch(() => {});
+      if (next !== moment.from && !this.#store.peek(run.id, next.epoch, split)) this.#store.load(run.id, next.epoch, split).catch(() => {});
     }
   }
 
-  async #fetch(reports, set, split) {
+  async #fetch(pairs, set, split, over) {
     const { run } = this.#panel;
     this.#busy = true;
     try {
-      await Promise.all([this.#store.labels(set, split), ...reports.map((report) => this.#store.load(run.id, report.epoch, split))]);
+      await Promise.all([
+        this.#store.labels(set, split),
+        ...pairs.flatMap(([report, below]) => [
+          this.#store.load(run.id, report.epoch, split),
+          below && over.alignments.load(run.id, report.epoch, over.reference.id, below.epoch),
+        ]),
+      ]);
       this.#busy = false;
       this.#serve();
     } catch (error) {

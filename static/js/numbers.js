@@ -1,8 +1,25 @@
 // The table of numbers under the plots: one row a metric, one column a run, the better one marked.
 
 import { h } from "./dom.js";
-import { metricValue } from "./format.js";
-import { hasEnded, reportAt } from "./fold.js";
+import { metricValue, roughly } from "./format.js";
+import { hasEnded, reportAt, runSecondsLeft } from "./fold.js";
+
+/** A metric's value: of an epoch's report, or, for a milestone, the first epoch of the run that reached it. Pure. */
+export function valueOf(metric, run, report) {
+  if (metric.test_accuracy === undefined) return report?.metrics[metric.name] ?? NaN;
+  return run.history.find((r) => r.metrics.test_accuracy >= metric.test_accuracy)?.epoch ?? NaN;
+}
+
+/** What decides what the table says, to be compared with the last time. Pure. */
+export function numbersKey(runs, epoch) {
+  return JSON.stringify(runs.map((run) => [reportAt(run, epoch)?.epoch, run.history.length, run.status, timeLeft(run)]));
+}
+
+/** How long the run still takes, in words. Pure. */
+function timeLeft(run) {
+  const seconds = hasEnded(run.status) ? null : runSecondsLeft(run);
+  return seconds === null ? "–" : roughly(seconds);
+}
 
 /** The indices of the best values: empty where neither way is better, where fewer than two are known, or where all are equal. Pure. */
 export function bestOf(values, higherIsBetter) {
@@ -18,14 +35,15 @@ export function updateNumbers(table, metrics, runs, epoch) {
   const reports = runs.map((run) => reportAt(run, epoch));
   // While runs that still train are behind, none of their numbers is better or worse.
   const comparable = reports.every((r) => r?.epoch === reports[0]?.epoch) || runs.every((run) => hasEnded(run.status));
-  const rows = metrics.filter((m) => reports.some((r) => r && m.name in r.metrics));
+  const known = (m) => runs.some((run, i) => Number.isFinite(valueOf(m, run, reports[i])));
+  const rows = metrics.filter(known);
   if (rows.length === 0) return;
   const body = h(
     "tbody",
     {},
     row("Epoch", "", "The epoch that the numbers of a column belong to.", reports.map((r) => (r ? String(r.epoch) : "–")), []),
     rows.map((metric) => {
-      const values = reports.map((r) => r?.metrics[metric.name] ?? NaN);
+      const values = runs.map((run, i) => valueOf(metric, run, reports[i]));
       const way = { true: " Higher is better.", false: " Lower is better." }[metric.higher_is_better] ?? "";
       return row(
         metric.label,
@@ -35,6 +53,9 @@ export function updateNumbers(table, metrics, runs, epoch) {
         comparable ? bestOf(values, metric.higher_is_better) : [],
       );
     }),
+    runs.every((run) => hasEnded(run.status))
+      ? null
+      : row("Time left", "", "Until the last epoch is done, from the mean time of the epochs so far.", runs.map(timeLeft), []),
   );
   const open = document.activeElement?.closest("tbody") === table.tBodies[0] ? document.activeElement.textContent : null;
   table.tBodies[0].replaceWith(body);

@@ -2,25 +2,28 @@
 // image under the pointer.
 
 import { Scatter } from "./scatter.js";
+import { alignGeometry, alignedPoints } from "./alignment.js";
 import { keepDataTable } from "./data-table.js";
 import { h, role, say } from "./dom.js";
 import { coordinate, grouped, percent, roughly } from "./format.js";
 import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft } from "./fold.js";
 import { predict } from "./geometry.js";
 import { imageUrl } from "./images.js";
+import { trailOf } from "./scatter-trails.js";
 
 export class Panel {
   /** Called with the report of an epoch after the first frame that shows its points. */
   onDrawn = null;
   #undrawn = null; // the report whose points no frame has shown yet
   drawnEpoch = 0; // of the points in the last frame
-  shown = null; // {epoch, split, set, report, embedding, labels}
+  shown = null; // {epoch, split, set, report, embedding, labels, alignment}
   refused = ""; // why its points are not shown beside the others
   #element;
   #card;
   #note;
   #outside;
   #updateTable;
+  #axes;
 
   /** `element`: the server's <article>; `on`: see Scatter, and changes(word) for "gained" and "lost". */
   constructor(element, run, palette, on) {
@@ -34,6 +37,7 @@ export class Panel {
     this.plot = plot;
     this.#note = h("div", { class: "plot-note" });
     this.#outside = h("div", { class: "plot-outside", hidden: true });
+    this.#axes = h("div", { class: "plot-axes" });
     this.#card = h(
       "div",
       { class: "card", hidden: true },
@@ -41,7 +45,7 @@ export class Panel {
       h("div", { class: "card-text" }, h("b"), h("span"), h("small")),
     );
     this.scatter = new Scatter(plot, palette, { ...on, drawn: (stats) => this.#drawn(stats) });
-    plot.append(this.#note, this.#outside, this.#card);
+    plot.append(this.#note, this.#axes, this.#outside, this.#card);
     role(element, "changes").addEventListener("click", (event) => {
       const word = event.target.closest("button")?.dataset.role;
       if (word) on.changes(word);
@@ -124,15 +128,20 @@ export class Panel {
     this.#note.replaceChildren(h("b", {}, "The points could not be loaded"), h("span", {}, message));
   }
 
+  /** Says which axes these are: those of two networks are not comparable as such. */
+  nameAxes(text) {
+    say(this.#axes, text);
+  }
+
   /** Draws the points of an epoch, or what lies `t` of the way to those of the `next` one; whether they are others than before. */
   show(shown, next, t) {
-    const other = shown.embedding !== this.shown?.embedding;
+    const other = shown.embedding !== this.shown?.embedding || shown.alignment !== this.shown.alignment;
     if (other) {
       // Between two epochs the clock moves the points; otherwise they glide to where they belong.
       const glide = !next && shown.split === this.shown?.split;
       this.shown = shown;
       this.#undrawn = shown.report;
-      this.scatter.setData(pointsOf(shown), glide);
+      this.scatter.setData({ ...pointsOf(shown), trail: trailOf(this.run.history, shown.epoch).map((plane) => planeOf(plane, shown)) }, glide);
       this.#updateTable();
       this.plot.setAttribute(
         "aria-label",
@@ -169,9 +178,9 @@ export class Panel {
     const place = index >= 0 && this.shown ? this.scatter.markPlace() : null;
     this.#card.hidden = !place;
     if (!place) return;
-    const { report, labels, split, set } = this.shown;
+    const { report, labels, split, set, embedding } = this.shown;
     const label = labels[index];
-    const guess = predict(report.geometry.weight, report.geometry.bias, place.x, place.y);
+    const guess = predict(report.geometry.weight, report.geometry.bias, embedding.x[index], embedding.y[index]);
     const [image, text] = this.#card.children;
     const source = imageUrl(set, split, index);
     if (image.getAttribute("src") !== source) image.setAttribute("src", source);
@@ -202,11 +211,17 @@ export class Panel {
   }
 }
 
-/** What a plot draws of an epoch. */
-function pointsOf({ embedding, labels, report }) {
+/** What a plot draws of an epoch; with an alignment, everything where it takes them. */
+function pointsOf(shown) {
+  const { embedding, labels, report, alignment } = shown;
   const n = Math.min(embedding.n, labels.length);
   const cut = (array) => (array.length === n ? array : array.subarray(0, n));
-  return { x: cut(embedding.x), y: cut(embedding.y), labels: cut(labels), geometry: report.geometry };
+  const { x, y } = alignment ? alignedPoints(alignment, embedding) : embedding;
+  return { x: cut(x), y: cut(y), labels: cut(labels), geometry: planeOf(report.geometry, shown) };
+}
+
+function planeOf(geometry, { alignment }) {
+  return alignment ? alignGeometry(alignment, geometry) : geometry;
 }
 
 /** The plot as a table, a row a class: where its test images lie and how many of them are recognised. Pure. */

@@ -3,6 +3,7 @@
 import { h, role, say } from "./dom.js";
 import { metricValue } from "./format.js";
 import { reportAt, hasEnded, keptEpochs } from "./fold.js";
+import { valueOf } from "./numbers.js";
 import { selectCells, showMatrix } from "./confusion.js";
 
 /** Keeps the page of `run` up to date; `comparison` shows its points. */
@@ -45,20 +46,20 @@ function showMetrics(table, run, metrics) {
   if (!last) return;
   table.closest("section").hidden = false;
   const better = (metric) => {
-    if (metric.higher_is_better === null) return "";
+    if (metric.higher_is_better === null || metric.test_accuracy !== undefined) return "";
     const known = run.history.filter((r) => Number.isFinite(r.metrics[metric.name]));
     const best = known.reduce((a, b) => (b.metrics[metric.name] > a.metrics[metric.name] === metric.higher_is_better && b.metrics[metric.name] !== a.metrics[metric.name] ? b : a), known[0]);
     return best ? `${metricValue(metric.name, best.metrics[metric.name])} (epoch ${best.epoch})` : "";
   };
   table.tBodies[0].replaceChildren(
     ...metrics
-      .filter((metric) => metric.name in last.metrics)
+      .filter((metric) => Number.isFinite(valueOf(metric, run, last)))
       .map((metric) =>
         h(
           "tr",
           {},
           h("th", { scope: "row" }, h("span", { class: "term", tabindex: "0", "data-help": metric.help }, metric.label), metric.unit ? h("small", {}, ` ${metric.unit}`) : null),
-          h("td", {}, metricValue(metric.name, last.metrics[metric.name])),
+          h("td", {}, metricValue(metric.name, valueOf(metric, run, last))),
           h("td", { class: "muted" }, better(metric)),
         ),
       ),

@@ -1,6 +1,9 @@
-// What lies under and over the points: grid, axes and decision regions below; ticks, centers, means and marks above.
+// What lies under and over the points: shading, decision regions, grid and axes below; ticks, trails, centers, means and marks
+// above.
 
 import { decisionRegions, projection, visibleBox } from "./geometry.js";
+import { drawShading } from "./scatter-shading.js";
+import { drawTrails } from "./scatter-trails.js";
 import { linearTicks } from "./ticks.js";
 import { tickLabel } from "./format.js";
 import { rgba } from "./palette.js";
@@ -9,11 +12,13 @@ import { rgba } from "./palette.js";
 export const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 /** Grid, axes and, where asked for, the exact decision regions. Sizes in CSS pixels; the context is scaled already. */
-export function drawUnder(context, { view, width, height, palette, geometry, regions, visible }) {
+export function drawUnder(context, scene) {
+  const { view, width, height, palette, geometry, regions, shading, visible } = scene;
   context.clearRect(0, 0, width, height);
   if (!geometry) return;
   const box = visibleBox(view, width, height);
   const { k, ox, oy } = projection(view, width, height);
+  if (shading) drawShading(context, scene);
   if (regions) {
     // One pixel more on each side, so that no outline shows along the plot's edge.
     const pad = 2 / k;
@@ -23,8 +28,10 @@ export function drawUnder(context, { view, width, height, palette, geometry, reg
       context.beginPath();
       polygon.forEach(([x, y], i) => context[i ? "lineTo" : "moveTo"](x * k + ox, oy - y * k));
       context.closePath();
-      context.fillStyle = rgba(palette.classes[c], visible[c] ? 0.17 : 0.05);
-      context.fill();
+      if (!shading) {
+        context.fillStyle = rgba(palette.classes[c], visible[c] ? 0.17 : 0.05);
+        context.fill();
+      }
       context.strokeStyle = rgba(palette.classes[c], 0.45);
       context.lineWidth = 1;
       context.stroke();
@@ -58,6 +65,7 @@ export function drawOver(context, scene) {
   if (!geometry) return;
   const { k, ox, oy } = projection(view, width, height);
   drawTickLabels(context, scene, k, ox, oy);
+  if (scene.trails && scene.trail) drawTrails(context, scene, ([x, y]) => [x * k + ox, oy - y * k]);
   if (scene.means) {
     geometry.means.forEach(([x, y], c) => visible[c] && drawCross(context, x * k + ox, oy - y * k, palette, c));
   }

@@ -28,7 +28,7 @@ export class Scatter {
   #renderer;
   #on;
   #size = { width: 0, height: 0, ratio: 1 };
-  #data = null; // what is shown: {x, y, labels, geometry}
+  #data = null; // what is shown: {x, y, labels, geometry, trail}
   #glide = null; // where it comes from while it moves by itself: {x, y, geometry, view, start}
   #between = null; // where the clock takes it: {x, y, geometry, box, t}
   #now = null; // what is on the screen at this moment: {x, y, geometry}
@@ -38,7 +38,7 @@ export class Scatter {
   #view = null; // chosen by hand; null follows the data
   #shared = null; // a box that all plots share, instead of the data's own
   #shown = null; // the view on the screen
-  #style = { visible: new Array(10).fill(true), centers: true, means: false, regions: false };
+  #style = { visible: new Array(10).fill(true), centers: true, means: false, regions: false, shading: false, trails: false };
   #palette;
   #selected = null;
   #mark = -1;
@@ -101,7 +101,7 @@ export class Scatter {
     this.#layers.points = fresh;
   }
 
-  /** Shows points {x, y, labels} with the geometry of their epoch; glides there from the last ones if `glide`. */
+  /** Shows points {x, y, labels} with the geometry of their epoch and the `trail` to it; glides there from the last ones if `glide`. */
   setData(data, glide) {
     this.#glide = null;
     if (glide && this.#now?.x.length === data.x.length) this.#startGlide();
@@ -161,11 +161,6 @@ export class Scatter {
   /** The box of the points, null without any. */
   get box() {
     return this.#between ? mixBoxes(this.#box, this.#between.box, this.#between.t) : this.#box;
-  }
-
-  /** Positions in the units of the plot: {x, y, labels, geometry}; null without any. */
-  get data() {
-    return this.#data;
   }
 
   get view() {
@@ -335,7 +330,7 @@ export class Scatter {
 
   /** What the layers under and over the points draw (see scatter-layers.js). */
   #scene(view, width, height, now) {
-    return { ...this.#style, view, width, height, palette: this.#palette, geometry: now?.geometry };
+    return { ...this.#style, view, width, height, palette: this.#palette, geometry: now?.geometry, trail: this.#data?.trail };
   }
 
   /** What a renderer draws (see scatter-cpu.js). */

@@ -96,7 +96,10 @@ test("an address restores what it was made from, and nonsense is ignored", () =>
   assert.equal(query, "runs=a,b&epoch=4&split=train&scale=shared&tool=box&hide=3&centers=0&regions=1&view=1.25_-3.5_12**0_0_0.004&select=d7_e4");
   assert.deepEqual(decodeState(query), state);
   assert.equal(encodeState("?runs=a,b&tool=lasso&view=1_1_1", usualState()), "runs=a,b");
-  assert.deepEqual(decodeState("?epoch=-1&split=x&hide=a.b&regions=7&tool=saw&view=1_2"), { ...usualState(), views: [null] });
+  assert.deepEqual(decodeState("?epoch=-1&split=x&hide=a.b&regions=7&tool=saw&view=1_2&over=7"), { ...usualState(), views: [null] });
+  const aligned = { ...usualState(), scale: "aligned", reference: 2, trails: true };
+  assert.equal(encodeState("", aligned), "scale=aligned&over=3&trails=1");
+  assert.deepEqual(decodeState("scale=aligned&over=3&trails=1"), aligned);
   const alike = decodeState(encodeState("", { ...usualState(), views: [views[0], { ...views[0] }, { ...views[0] }] }));
   assert.deepEqual([viewOf(alike.views, 0), viewOf(alike.views, 2)], [views[0], views[0]]);
   assert.deepEqual([viewOf([null, views[0]], 1), viewOf([null, views[0]], 2)], [views[0], null]);

@@ -10,6 +10,7 @@ mod browser;
 mod cli;
 mod crash;
 mod fuzz;
+mod geometry;
 mod guards;
 mod hostile;
 mod live;

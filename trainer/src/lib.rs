@@ -8,7 +8,7 @@
 //! | [`train`] | the training loop, top to bottom |
 //! | [`network`], [`loss`], [`optim`] | what it trains, towards what, and how |
 //! | [`ops`] | the convolution block and the optimiser step, where candle is slow or wrong |
-//! | [`measure`] | accuracy, confusion, distances; the table of metrics |
+//! | [`measure`] | accuracy, confusion, distances, angles, alignment; the table of metrics |
 //! | [`checkpoint`], [`npy`] | what it leaves behind |
 //! | [`verify`] | replays reference numbers that PyTorch computed in f64 |
 //! | [`bench`] | how fast a step is |

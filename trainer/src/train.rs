@@ -4,7 +4,7 @@ use crate::checkpoint::{self, About, Checkpoint};
 use crate::data::{Dataset, Images, PIXELS, SIDE};
 use crate::event::{Artifact, CLASSES, Emission, EpochReport, Geometry, LossParts, RunEvent, Split, Start};
 use crate::loss::{CenterLoss, batch_sums};
-use crate::measure::{Predictions, spread};
+use crate::measure::{Predictions, angular_margin, silhouette, spread};
 use crate::network::{CenterNet, Output};
 use crate::ops::scratch;
 use crate::optim::Sgd;
@@ -236,6 +236,9 @@ fn measure_test(
     if spread.inter > 0.0 {
         metrics.insert("intra_inter_ratio".into(), spread.intra / spread.inter);
     }
+    metrics.insert("center_gap".into(), spread.center_gap(&centers));
+    metrics.extend(silhouette(&test.embedding, labels).map(|value| ("silhouette".into(), value)));
+    metrics.extend(angular_margin(&test.embedding, labels, &spread).map(|value| ("angular_margin".into(), value)));
     let (weight, bias) = net.logits_layer()?;
     Ok(Geometry { centers, means: spread.means, weight, bias })
 }

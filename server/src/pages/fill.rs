@@ -12,7 +12,7 @@ use crate::store::ArtifactInfo;
 use crate::text;
 use serde_json::{Map, Value};
 use trainer::event::{CLASSES, EpochReport};
-use trainer::measure::METRICS;
+use trainer::measure::{METRICS, MILESTONES};
 use trainer::spec::{Distance, FIELDS, Field, Kind, Profile, RunSpec, Variant, field};
 
 impl From<Status> for StatusView {
@@ -102,7 +102,7 @@ impl RunView {
             spec: spec_rows(&state.spec),
             circumstances: circumstances(state),
             again: AgainView::new(state, host),
-            metrics: last.map(|last| metric_rows(last, &state.history)).unwrap_or_default(),
+            metrics: last.map(|last| metric_rows(last, state)).unwrap_or_default(),
             confusion: last.map(confusion_rows).unwrap_or_default(),
             artifacts: artifacts
                 .iter()
@@ -184,11 +184,11 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn metric_rows(last: &EpochReport, history: &[EpochReport]) -> Vec<MetricRow> {
+fn metric_rows(last: &EpochReport, state: &RunState) -> Vec<MetricRow> {
     let known = METRICS.iter().filter_map(|m| Some((m, *last.metrics.get(m.name)?)));
     let rows = known.map(|(m, value)| {
         let best = m.higher_is_better.and_then(|higher| {
-            let values = history.iter().filter_map(|e| Some((e.epoch, *e.metrics.get(m.name)?)));
+            let values = state.history.iter().filter_map(|e| Some((e.epoch, *e.metrics.get(m.name)?)));
             values.reduce(|a, b| if (b.1 > a.1) == higher && b.1 != a.1 { b } else { a })
         });
         MetricRow {
@@ -200,7 +200,15 @@ fn metric_rows(last: &EpochReport, history: &[EpochReport]) -> Vec<MetricRow> {
             best: best.map(|(epoch, v)| format!("{} (epoch {epoch})", text::number(Some(v)))).unwrap_or_default(),
         }
     });
-    rows.collect()
+    let milestones = MILESTONES.iter().map(|milestone| MetricRow {
+        name: milestone.metric.name,
+        label: milestone.metric.label,
+        value: text::or_dash(state.summary.reached.get(milestone.metric.name).map(u32::to_string)),
+        unit: "",
+        help: milestone.metric.help,
+        best: String::new(),
+    });
+    rows.chain(milestones).collect()
 }
 
 fn confusion_rows(report: &EpochReport) -> Vec<ConfusionRow> {

@@ -1,0 +1,64 @@
+// What is laid over the points and beside them: alignments, shading, trails, numbers of a run.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { alignGeometry, alignPoint, alignPoints, describe, unalign } from "../../static/js/alignment.js";
+import { predict } from "../../static/js/geometry.js";
+import { probabilityPixels } from "../../static/js/scatter-shading.js";
+import { fading, trailOf } from "../../static/js/scatter-trails.js";
+import { numbersKey, valueOf } from "../../static/js/numbers.js";
+
+const geometry = {
+  centers: [[1, 0], [0, 2]],
+  means: [[1, 1], [0, 1]],
+  weight: [[1, 0.5], [-1, 2], [0.1, -3]],
+  bias: [0.2, -0.4, 0.1],
+};
+
+test("an alignment moves points and regions together: no prediction changes", () => {
+  const angle = 0.7;
+  const [c, s] = [Math.cos(angle), Math.sin(angle)];
+  const alignment = { matrix: [[c, s], [s, -c]], scale: 2.5, offset: [3, -1] };
+  const aligned = alignGeometry(alignment, geometry);
+  const x = Float32Array.from({ length: 50 }, (_, i) => Math.sin(i) * 4);
+  const y = Float32Array.from({ length: 50 }, (_, i) => Math.cos(3 * i) * 4);
+  const moved = alignPoints(alignment, { x, y });
+  for (let i = 0; i < 50; i++) {
+    assert.equal(predict(aligned.weight, aligned.bias, moved.x[i], moved.y[i]), predict(geometry.weight, geometry.bias, x[i], y[i]));
+  }
+  assert.deepEqual(aligned.centers[0], [2.5 * c + 3, 2.5 * s - 1]);
+  const [back, up] = unalign(alignment, alignPoint(alignment, [0.3, -7]));
+  assert.ok(Math.abs(back - 0.3) < 1e-12 && Math.abs(up + 7) < 1e-12);
+  assert.equal(describe({ mirrored: true, rotation_degrees: -33.7, scale: 1.3, residual: 0.118 }), "mirrored, turned −34°, ×1.30, residual 0.12");
+  assert.equal(describe({ mirrored: false, rotation_degrees: 0.2, scale: 1.001, residual: 0 }), "residual 0.00");
+});
+
+test("the shading is the winner's colour where one is certain, and clear where none is", () => {
+  const colours = [[200, 0, 0], [0, 0, 200]];
+  const layer = { weight: [[10, 0], [-10, 0]], bias: [0, 0] };
+  const pixels = probabilityPixels(layer, colours, 3, 1, { x: -2, y: 0 }, 2);
+  assert.deepEqual([...pixels.slice(0, 3)], [0, 0, 200]);
+  assert.deepEqual([...pixels.slice(4, 8)], [100, 0, 100, 0], "halfway");
+  assert.deepEqual([...pixels.slice(8, 11)], [200, 0, 0]);
+  assert.ok(pixels[3] > 90 && pixels[3] === pixels[11]);
+});
+
+test("a trail is what came before the shown epoch, fainter the longer ago", () => {
+  const history = Array.from({ length: 60 }, (_, i) => ({ epoch: i + 1, geometry: i + 1 }));
+  assert.deepEqual(trailOf(history, 3), [1, 2]);
+  assert.deepEqual(trailOf(history, 1), []);
+  assert.deepEqual([trailOf(history, 60).length, trailOf(history, 60)[0]], [40, 20]);
+  const alphas = fading(5);
+  assert.ok(alphas.every((a, i) => i === 0 || a > alphas[i - 1]) && alphas[4] === 0.9);
+  assert.deepEqual(fading(0), []);
+});
+
+test("a milestone is a fact of the run, a metric of an epoch", () => {
+  const history = [0.9, 0.96, 0.94, 0.985].map((a, i) => ({ epoch: i + 1, metrics: { test_accuracy: a, epoch_seconds: 30 } }));
+  const run = { history, status: "RUNNING", epochs: 8, epoch: 4 };
+  assert.equal(valueOf({ name: "test_accuracy" }, run, history[2]), 0.94);
+  assert.deepEqual([0.95, 0.98, 0.99].map((least) => valueOf({ name: "m", test_accuracy: least }, run, history[0])), [2, 4, NaN]);
+  assert.ok(Number.isNaN(valueOf({ name: "silhouette" }, run, null)));
+  assert.notEqual(numbersKey([run], 2), numbersKey([run], 3));
+  assert.notEqual(numbersKey([run], 2), numbersKey([{ ...run, status: "FINISHED" }], 2));
+});
