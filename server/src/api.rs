@@ -1,4 +1,4 @@
-//! Start, list, read and stop runs.
+//! Start, read and stop runs.
 
 use crate::App;
 use crate::error::{Error, wants_html};
@@ -90,7 +90,7 @@ pub(crate) async fn start(State(app): State<Arc<App>>, headers: HeaderMap, body:
         (None, None, [run]) => run.url.clone(),
         _ => CompareView::new(&runs).url,
     };
-    Ok(started(&headers, (comparison, sweep), url, runs))
+    Ok(started(&headers, (comparison, sweep), url, &runs))
 }
 
 /// The answer to whoever started runs, of a comparison or a sweep: where they are.
@@ -98,13 +98,19 @@ pub(crate) fn started(
     headers: &HeaderMap,
     (comparison, sweep): (Option<String>, Option<String>),
     url: String,
-    runs: Vec<Summary>,
+    runs: &[Arc<Summary>],
 ) -> Response {
     if wants_html(headers) {
         return Redirect::to(&url).into_response();
     }
-    let told = |Summary { id, name, variant, status, url, .. }| StartedRun { id, name, variant, status, url };
-    let runs = runs.into_iter().map(told).collect();
+    let told = |run: &Arc<Summary>| StartedRun {
+        id: run.id,
+        name: run.name.clone(),
+        variant: run.variant,
+        status: run.status,
+        url: run.url.clone(),
+    };
+    let runs = runs.iter().map(told).collect();
     (StatusCode::CREATED, [(LOCATION, url.clone())], Json(Started { comparison, sweep, url, runs })).into_response()
 }
 
@@ -136,23 +142,6 @@ pub(crate) fn read_request(headers: &HeaderMap, body: &[u8]) -> Result<Map<Strin
     request::from_json(body).map_err(|error| Error::BadRequest(format!("the body can't be read: {error}")))
 }
 
-/// Runs in a few numbers.
-#[derive(JsonSchema, Serialize)]
-pub(crate) struct Listed {
-    /// Newest first.
-    runs: Vec<Summary>,
-}
-
-/// `GET /runs`
-pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
-    if wants_html(&headers) {
-        return views::home(State(app), Query(views::Home::default())).await;
-    }
-    views::refresh(&app).await?;
-    let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
-    Ok(([(VARY, "Accept")], Json(Listed { runs })).into_response())
-}
-
 /// `GET /runs/{id}`
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
@@ -177,7 +166,7 @@ pub(crate) async fn stop(
     let summary = run.summary();
     Ok(match wants_html(&headers) {
         true => Redirect::to(&summary.url).into_response(),
-        false => (StatusCode::ACCEPTED, Json(summary)).into_response(),
+        false => (StatusCode::ACCEPTED, Json(&*summary)).into_response(),
     })
 }
 

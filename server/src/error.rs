@@ -7,6 +7,7 @@
 use crate::checkpoints::NoCheckpoint;
 use crate::limits::BODY_BYTES;
 use crate::pages::ErrorPage;
+use crate::query::QueryError;
 use crate::runs::{ReadError, RecordError};
 use crate::scheduler::SubmitError;
 use askama::Template;
@@ -29,6 +30,16 @@ pub enum Error {
     /// 401: it says nothing of who sends it, or nothing true.
     #[error("{0}")]
     Unauthorized(String),
+    /// 400: a parameter of the address.
+    #[error("{detail}")]
+    Parameter {
+        /// Which.
+        field: &'static str,
+        /// What is wrong with it.
+        detail: String,
+        /// More members of the answer: `expected`, `position`, `length`.
+        more: Value,
+    },
     /// 403: it comes from another site, or from somebody who may only look.
     #[error("{0}")]
     Forbidden(String),
@@ -88,6 +99,13 @@ struct Problem {
 }
 
 impl Error {
+    /// A parameter of the address that isn't as expected.
+    pub fn parameter(field: &'static str, got: &str, expected: impl Into<String>) -> Error {
+        let expected = expected.into();
+        let detail = format!("{field}: got `{got}`, expected {expected}");
+        Error::Parameter { field, detail, more: json!({"value": got, "expected": expected}) }
+    }
+
     /// A run that isn't there.
     pub fn no_run() -> Error {
         Error::NotFound("there is no run of that id here".into())
@@ -95,7 +113,7 @@ impl Error {
 
     fn status(&self) -> StatusCode {
         match self {
-            Error::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Error::BadRequest(_) | Error::Parameter { .. } => StatusCode::BAD_REQUEST,
             Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::NotFound(_) => StatusCode::NOT_FOUND,
@@ -135,6 +153,12 @@ impl From<NoCheckpoint> for Error {
     }
 }
 
+impl From<QueryError> for Error {
+    fn from(error: QueryError) -> Error {
+        Error::Parameter { field: "query", detail: error.to_string(), more: error.members() }
+    }
+}
+
 impl From<SubmitError> for Error {
     fn from(error: SubmitError) -> Error {
         match error {
@@ -156,6 +180,13 @@ impl IntoResponse for Error {
         let detail = self.to_string();
         let more = match &self {
             Error::Spec(e) => json!({"field": e.field, "value": e.value, "expected": e.expected}),
+            Error::Parameter { field, more, .. } => {
+                let mut members = json!({"field": field});
+                if let (Value::Object(members), Value::Object(more)) = (&mut members, more) {
+                    members.extend(more.clone());
+                }
+                members
+            }
             _ => json!({}),
         };
         if let Error::Internal(_) = self {
@@ -207,6 +238,8 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         let problem_told = response.extensions_mut().remove::<Problem>();
         let detail = problem_told.as_ref().map_or_else(|| framework_detail(status).into(), |p| p.detail.clone());
         let anew = match (html, problem_told) {
+            // A page that tells the failure where it was typed.
+            (true, None) if is_page(&response) => None,
             (true, _) => Some(error_page(status, detail)),
             (false, None) => Some(problem(status, &detail, json!({}))),
             (false, Some(_)) => None,
@@ -223,6 +256,10 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     }
     response
+}
+
+fn is_page(response: &Response) -> bool {
+    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 /// How pages are sent.

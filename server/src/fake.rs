@@ -32,8 +32,8 @@ pub(crate) fn train(run: &Run, emit: &mut dyn FnMut(Emission)) -> RunEvent {
     {
         return RunEvent::Failed { reason: error.to_string() };
     }
-    for epoch in done + 1..=state.spec.epochs {
-        emit(epoch_done(&state.spec, epoch));
+    for epoch in done + 1..=state.summary.spec.epochs {
+        emit(epoch_done(&state.summary.spec, epoch));
         if run.stop_flag().load(Ordering::Relaxed) {
             return RunEvent::Killed { reason: run.stop_reason().into() };
         }

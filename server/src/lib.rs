@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`config`], [`cli`] | flags, environment, subcommands |
 //! | [`store`] | folders and files: the only module that knows of paths |
-//! | [`state`] | the fold of a run's log |
-//! | [`runs`], [`registry`] | one run as the server holds it; all of them |
+//! | [`state`], [`figures`] | the fold of a run's log; what a summary keeps of its epochs |
+//! | [`runs`], [`registry`], [`changes`] | one run as the server holds it; all of them; which changed since when |
 //! | [`checkpoints`] | which epochs a run can go on from |
 //! | [`scheduler`], [`recorder`] | who trains when; one training from start to end |
 //! | [`series`] | long series in few points |
@@ -13,6 +13,8 @@
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
 //! | [`stats`], `groups` | what several runs say together |
 //! | `estimate`, `sweeps`, `claims`, `diff` | how long runs will take; runs by groups, put to the test, side by side |
+//! | [`fields`], [`query`], [`listing`] | what a run can be asked for, the query language, which runs a list shows |
+//! | `table`, `edit`, `summaries` | the list of runs, edits, and the stream that keeps a list up to date |
 //! | `api`, `lifecycle`, `live`, `artifacts`, `embeddings`, `alignment`, `images`, `replay`, `assets` | what HTTP answers to programs |
 //! | [`pages`], `views` | what it answers to people |
 //! | `openapi` | all of that as an OpenAPI document and its page |
@@ -27,14 +29,19 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod changes;
 pub mod checkpoints;
 pub mod cli;
 pub mod config;
 pub mod datasets;
 pub mod error;
+pub mod fields;
+pub mod figures;
 pub mod limits;
+pub mod listing;
 pub mod monitor;
 pub mod pages;
+pub mod query;
 pub mod recorder;
 pub mod registry;
 pub mod request;
@@ -55,6 +62,7 @@ mod claims;
 mod conditional;
 mod connections;
 mod diff;
+mod edit;
 mod embeddings;
 mod estimate;
 #[cfg(test)]
@@ -67,6 +75,8 @@ mod live;
 mod openapi;
 mod replay;
 mod sweeps;
+mod summaries;
+mod table;
 mod text;
 mod views;
 
@@ -140,9 +150,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/compare", get(views::compare))
         .route("/compare/alignment", get(alignment::read))
         .route("/compare/replay", get(replay::read))
-        .route("/runs", get(api::list).post(api::start))
+        .route("/runs", get(table::list).post(api::start))
         .route("/runs/plan", post(estimate::plan))
-        .route("/runs/{id}", get(api::read).delete(lifecycle::delete))
+        .route("/runs/fields", get(table::field_list))
+        .route("/runs/facets", get(table::facet_list))
+        .route("/runs/check", get(table::check))
+        .route("/runs/{id}", get(api::read).patch(edit::patch).delete(lifecycle::delete))
         .route("/runs/{id}/stop", post(api::stop))
         .route("/runs/{id}/resume", post(lifecycle::resume))
         .route("/runs/{id}/fork", post(lifecycle::fork))
@@ -151,6 +164,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/trash", get(lifecycle::trash))
         .route("/runs/{id}/events", get(live::one))
         .route("/events", get(live::several))
+        .route("/events/summaries", get(summaries::watch))
         .route("/runs/{id}/metrics", get(api::metrics))
         .route("/runs/{id}/progress", get(api::progress))
         .route("/sweeps/{id}", get(sweeps::read))

@@ -31,7 +31,7 @@ pub(crate) async fn resume(
     let summary = run.summary();
     Ok(match wants_html(&headers) {
         true => Redirect::to(&summary.url).into_response(),
-        false => (StatusCode::ACCEPTED, Json(summary)).into_response(),
+        false => (StatusCode::ACCEPTED, Json(&*summary)).into_response(),
     })
 }
 
@@ -54,8 +54,8 @@ pub(crate) async fn fork(
         Ok::<_, Error>(app.scheduler.submit(vec![order])?)
     });
     let forked = made.await??.iter().map(|run| run.summary()).collect::<Vec<_>>();
-    let url = CompareView::new([&run.summary()].into_iter().chain(&forked)).url;
-    Ok(api::started(&headers, (None, None), url, forked))
+    let url = CompareView::new([run.summary()].iter().chain(&forked)).url;
+    Ok(api::started(&headers, (None, None), url, &forked))
 }
 
 /// `DELETE /runs/{id}`, or `POST /runs/{id}/delete` from a form
@@ -94,7 +94,7 @@ pub(crate) async fn restore(
     let summary = summary?.summary();
     Ok(match wants_html(&headers) {
         true => Redirect::to(&summary.url).into_response(),
-        false => Json(summary).into_response(),
+        false => Json(&*summary).into_response(),
     })
 }
 

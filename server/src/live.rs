@@ -24,12 +24,12 @@ use tokio::sync::watch;
 /// Runs of one stream at most.
 const MOST: usize = 16;
 /// A sign of life this often, so that proxies and browsers don't take the connection for dead.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Text sent at once, about: a long log does not pile up in memory for a reader on a slow line.
 const CHUNK: usize = 256 * 1024;
 
 const END: &str = "event: end\ndata: {}\n\n";
-const SHUTDOWN: &str = "event: shutdown\ndata: {}\n\n";
+pub(crate) const SHUTDOWN: &str = "event: shutdown\ndata: {}\n\n";
 
 #[derive(Deserialize)]
 pub(crate) struct Position {
@@ -84,13 +84,18 @@ fn answer(watcher: Watcher) -> Response {
         let (text, more) = watcher.next().await;
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), more.then_some(watcher)))
     });
+    event_stream(Body::from_stream(body))
+}
+
+/// A response that goes on.
+pub(crate) fn event_stream(body: Body) -> Response {
     // `x-accel-buffering` tells nginx not to hold events back.
     let headers = [
         (CONTENT_TYPE.as_str(), "text/event-stream"),
         (CACHE_CONTROL.as_str(), "no-store"),
         ("x-accel-buffering", "no"),
     ];
-    (headers, Body::from_stream(body)).into_response()
+    (headers, body).into_response()
 }
 
 /// How an event is told.

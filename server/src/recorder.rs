@@ -79,7 +79,7 @@ pub fn train_run(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission))
 
 fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> Result<Outcome, String> {
     let state = run.read().map_err(|error| error.to_string())?;
-    let spec = &state.spec;
+    let spec = &state.summary.spec;
     let mut last = String::new();
     // A download repeats itself while its bytes grow; the log takes each sentence once.
     let mut say = |message: String| {
@@ -156,7 +156,7 @@ mod tests {
             assert!(line.contains(&format!("\"message\":\"{n}\"")), "{line}");
         }
         let state = RunState::replay(run.id, lines.iter().map(|line| &**line)).unwrap();
-        assert_eq!(state.summary, run.summary(), "memory is the replay of the log");
+        assert_eq!(state.summary, *run.summary(), "memory is the replay of the log");
         assert_eq!(state.summary.status, Status::Finished);
     }
 
@@ -166,7 +166,7 @@ mod tests {
         carry_out(&run, &|_, _| panic!("out of tensors"));
         let summary = run.summary();
         assert_eq!(summary.status, Status::Failed);
-        assert!(summary.reason.unwrap().contains("out of tensors"));
+        assert!(summary.reason.as_deref().unwrap().contains("out of tensors"));
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
         });
         let summary = run.summary();
         assert_eq!(summary.status, Status::Failed);
-        assert!(summary.reason.unwrap().contains("can't write to the run's folder"));
+        assert!(summary.reason.as_deref().unwrap().contains("can't write to the run's folder"));
         assert_eq!(run.folder.log_lines().unwrap().len(), 2, "scheduled and failed");
     }
 
@@ -215,7 +215,7 @@ mod tests {
                 let summary = run.summary();
                 let place = format!("change {good}, {failures} failures: {summary:?}");
                 match summary.status {
-                    Status::Failed => assert!(summary.reason.unwrap().contains("can't write"), "{place}"),
+                    Status::Failed => assert!(summary.reason.as_deref().unwrap().contains("can't write"), "{place}"),
                     // Only what follows from the log could not be written.
                     status => assert_eq!((status, seen.len()), (Status::Finished, 2), "{place}"),
                 }

@@ -1,11 +1,14 @@
 //! Every run, by id.
 
+use crate::changes::Changes;
 use crate::runs::{RecordError, Run};
-use crate::state::Summary;
+use crate::state::{Status, Summary};
 use crate::store::{RunId, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 use std::time::{Duration, SystemTime};
 use trainer::event::Emission;
 
@@ -18,6 +21,8 @@ const YOUNG: Duration = Duration::from_secs(2);
 pub struct Registry {
     store: Store,
     runs: RwLock<BTreeMap<RunId, Arc<Run>>>,
+    /// Which of them changed since when.
+    pub changes: Arc<Changes>,
     /// Held while folders move in or out; locked before `runs`.
     moving: Mutex<Scan>,
 }
@@ -47,14 +52,28 @@ impl Registry {
     /// # Errors
     /// The folder of all runs can't be listed.
     pub fn open(store: Store) -> io::Result<Registry> {
-        let mut runs = BTreeMap::new();
-        for id in store.ids()? {
-            match Run::open(id, store.folder(id)) {
-                Ok(run) => drop(runs.insert(id, Arc::new(run))),
-                Err(error) => tracing::warn!(%id, %error, "left out: not a run that can be read"),
+        let ids = store.ids()?;
+        let registry = Registry { store, runs: RwLock::default(), changes: Arc::default(), moving: Mutex::default() };
+        // A run's summary is small and costs mostly the wait for the disk, so several are read at once.
+        let next = AtomicUsize::new(0);
+        let threads = 2 * thread::available_parallelism().map_or(1, usize::from).min(8);
+        thread::scope(|scope| {
+            for _ in 0..threads.min(ids.len()) {
+                scope.spawn(|| {
+                    while let Some(&id) = ids.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        match Run::open(id, registry.store.folder(id)) {
+                            Ok(run) => drop(registry.admit(run)),
+                            Err(error) => tracing::warn!(%id, %error, "left out: not a run that can be read"),
+                        }
+                    }
+                });
             }
-        }
-        Ok(Registry { store, runs: RwLock::new(runs), moving: Mutex::default() })
+        });
+        // A page that outlived the last server doesn't know of these ends.
+        registry.summaries().iter().filter(|run| run.status == Status::Interrupted).for_each(|run| {
+            registry.changes.touch(run.id);
+        });
+        Ok(registry)
     }
 
     /// Makes a run, whose first event is `scheduled`. Blocks on the disk.
@@ -63,9 +82,16 @@ impl Registry {
     /// Its folder can't be made or written.
     pub fn create(&self, scheduled: Emission) -> Result<Arc<Run>, RecordError> {
         let id = RunId::fresh();
-        let run = Arc::new(Run::create(id, self.store.folder(id), scheduled)?);
-        self.runs_mut().insert(id, run.clone());
+        let run = self.admit(Run::create(id, self.store.folder(id), scheduled)?);
+        self.changes.touch(id);
         Ok(run)
+    }
+
+    fn admit(&self, run: Run) -> Arc<Run> {
+        run.tell(&self.changes);
+        let run = Arc::new(run);
+        self.runs_mut().insert(run.id, run.clone());
+        run
     }
 
     /// Looks for runs that were copied into the folder since the last look, at the price of asking for its time. Of them
@@ -83,7 +109,8 @@ impl Registry {
             None => true,
             Some(run) => {
                 tracing::info!(%id, "a run was copied in");
-                self.runs_mut().insert(id, Arc::new(run));
+                self.admit(run);
+                self.changes.touch(id);
                 false
             }
         });
@@ -97,6 +124,7 @@ impl Registry {
         let _one_at_a_time = self.moving();
         run.remove(|_| self.store.trash().put(run.id))?;
         self.runs_mut().remove(&run.id);
+        self.changes.touch(run.id);
         Ok(())
     }
 
@@ -110,8 +138,8 @@ impl Registry {
             return Ok(run);
         }
         self.store.trash().restore(id)?;
-        let run = Arc::new(Run::open(id, self.store.folder(id)).map_err(io::Error::other)?);
-        self.runs_mut().insert(id, run.clone());
+        let run = self.admit(Run::open(id, self.store.folder(id)).map_err(io::Error::other)?);
+        self.changes.touch(id);
         Ok(run)
     }
 
@@ -146,6 +174,11 @@ impl Registry {
     /// Every run, newest first.
     pub fn newest_first(&self) -> Vec<Arc<Run>> {
         self.runs().values().rev().cloned().collect()
+    }
+
+    /// Every run in a few numbers, newest first.
+    pub fn summaries(&self) -> Vec<Arc<Summary>> {
+        self.runs().values().rev().map(|run| run.summary()).collect()
     }
 
     // Every change under a lock is one step, so a panic leaves nothing half done.

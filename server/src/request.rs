@@ -248,7 +248,7 @@ pub fn fork(state: &RunState, mut request: Map<String, Value>) -> Result<(u32, O
         };
         return Err(SpecError::new("epoch", asked, expected));
     };
-    let spec = state.spec.fork(&request)?;
+    let spec = state.summary.spec.fork(&request)?;
     if spec.epochs <= epoch {
         let expected = format!("more than {epoch}, since the fork's epochs count on from there");
         return Err(SpecError::new("epochs", json!(spec.epochs), expected));

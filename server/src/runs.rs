@@ -10,6 +10,7 @@
 
 mod writing;
 
+use crate::changes::Changes;
 use crate::run_files;
 use crate::runs::writing::{name, named, recover};
 use crate::series::{self, Thinned};
@@ -18,7 +19,7 @@ use crate::store::{self, Log, RunFolder, RunId};
 use serde::Deserialize;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use trainer::event::{Emission, RunEvent};
@@ -36,6 +37,8 @@ pub struct Run {
     /// works, so never from async code.
     pen: Mutex<Pen>,
     bell: watch::Sender<()>,
+    /// Where its changes are told, too, once it is one of many.
+    changes: OnceLock<Arc<Changes>>,
     stop: AtomicBool,
     /// Who asked to stop. Locked for a look only.
     stop_reason: Mutex<Option<&'static str>>,
@@ -56,9 +59,16 @@ enum Pen {
 #[derive(Debug)]
 enum Memory {
     /// The run isn't over (or its end couldn't be written).
-    Whole { state: Box<RunState>, lines: Vec<Arc<str>> },
+    Whole { state: Box<RunState>, lines: Vec<Arc<str>>, summary: Arc<Summary> },
     /// The run is over; the rest is in its log.
-    Summary(Box<Summary>),
+    Summary(Arc<Summary>),
+}
+
+impl Memory {
+    fn whole(state: RunState, lines: Vec<Arc<str>>) -> Memory {
+        let summary = Arc::new(state.summary.clone());
+        Memory::Whole { state: Box::new(state), lines, summary }
+    }
 }
 
 /// Why an event couldn't be recorded.
@@ -139,7 +149,7 @@ impl Run {
         let line = LogLine { seq: 1, time_ms: now_ms(), event: scheduled.event };
         let text = serde_json::to_string(&line)?;
         let state = RunState::begin(id, &line)?;
-        let spec = serde_json::to_vec_pretty(&state.spec)?;
+        let spec = serde_json::to_vec_pretty(&state.summary.spec)?;
         let mut files = named(&scheduled.artifacts)?;
         files.extend([(name("README.md")?, run_files::README.as_bytes()), (name("spec.json")?, &spec)]);
         folder.put(&files)?;
@@ -147,8 +157,7 @@ impl Run {
         log.append(&text, true)?;
         folder.put(&[(name(store::SUMMARY)?, &run_files::run_json(&state, log.size())?)])?;
         folder.sync()?;
-        let memory = Memory::Whole { state: Box::new(state), lines: vec![text.into()] };
-        Ok(Run::with(id, folder, memory, Pen::Writing(log)))
+        Ok(Run::with(id, folder, Memory::whole(state, vec![text.into()]), Pen::Writing(log)))
     }
 
     /// Opens the folder of a run of the past. One that isn't over has lost its trainer: it gets an `interrupted` event.
@@ -166,7 +175,7 @@ impl Run {
             tracing::warn!(%id, %error, "what a death left behind in the run's folder could not be cleared up");
         }
         let over = state.summary.status.is_over();
-        let run = Run::with(id, folder, Memory::Whole { state: Box::new(state), lines }, Pen::Writing(log));
+        let run = Run::with(id, folder, Memory::whole(state, lines), Pen::Writing(log));
         if over {
             // The end was logged, but the program died before the summary said so.
             run.settle(&mut run.pen())?;
@@ -190,7 +199,7 @@ impl Run {
         if summary.id != id || !summary.status.is_over() || !fresh {
             return None;
         }
-        Some(Run::with(id, folder, Memory::Summary(Box::new(summary)), Pen::Down))
+        Some(Run::with(id, folder, Memory::Summary(summary.into()), Pen::Down))
     }
 
     fn with(id: RunId, folder: RunFolder, memory: Memory, pen: Pen) -> Run {
@@ -200,17 +209,22 @@ impl Run {
             memory: RwLock::new(memory),
             pen: Mutex::new(pen),
             bell: watch::Sender::new(()),
+            changes: OnceLock::new(),
             stop: AtomicBool::new(false),
             stop_reason: Mutex::default(),
         }
     }
 
     /// The run in a few numbers.
-    pub fn summary(&self) -> Summary {
+    pub fn summary(&self) -> Arc<Summary> {
         match &*self.memory() {
-            Memory::Whole { state, .. } => state.summary.clone(),
-            Memory::Summary(summary) => (**summary).clone(),
+            Memory::Whole { summary, .. } | Memory::Summary(summary) => summary.clone(),
         }
+    }
+
+    /// From now on its changes are told here, too.
+    pub fn tell(&self, changes: &Arc<Changes>) {
+        let _ = self.changes.set(changes.clone());
     }
 
     /// Where the run stands.
@@ -221,7 +235,7 @@ impl Run {
     /// Looks at the summary, and at the spec of a run that isn't over, without a copy.
     pub fn peek<T>(&self, see: impl FnOnce(&Summary, Option<&RunSpec>) -> T) -> T {
         match &*self.memory() {
-            Memory::Whole { state, .. } => see(&state.summary, Some(&state.spec)),
+            Memory::Whole { state, .. } => see(&state.summary, Some(&state.summary.spec)),
             Memory::Summary(summary) => see(summary, None),
         }
     }
@@ -277,12 +291,20 @@ impl Run {
     pub async fn lines_after(self: &Arc<Self>, after: u64) -> Result<(Vec<Arc<str>>, bool), ReadError> {
         // Line n has position n, so the position is the index of the next.
         let rest = |lines: &[Arc<str>]| lines.get(after as usize..).unwrap_or_default().to_vec();
-        if let Memory::Whole { state, lines } = &*self.memory() {
+        if let Memory::Whole { state, lines, .. } = &*self.memory() {
             return Ok((rest(lines), state.summary.status.is_over()));
         }
         let run = self.clone();
         let lines = blocking(move || Ok(run.folder.log_lines()?)).await?;
         Ok((rest(&lines), true))
+    }
+
+    /// Tells the watchers of this run, and those of all runs, that there is something new.
+    fn ring(&self) {
+        self.bell.send_replace(());
+        if let Some(changes) = self.changes.get() {
+            changes.touch(self.id);
+        }
     }
 
     /// Rings whenever there is a line more.

@@ -3,12 +3,13 @@
 //! Nothing else decides what a run looks like: the server's memory, a page and a reader of `events.jsonl` agree because
 //! all of them apply the same lines.
 
+use crate::figures::{Curves, Figures};
 use crate::store::RunId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trainer::checkpoint;
-use trainer::event::{DataInfo, EpochReport, Fork, Progress, RunEvent, Start};
+use trainer::event::{DataInfo, Edit, EpochReport, Fork, Progress, RunEvent, Start};
 use trainer::measure::reached;
 use trainer::spec::{Distance, Network, RunSpec, Variant};
 
@@ -125,6 +126,24 @@ pub struct Summary {
     pub fork: Option<Fork>,
     /// Its page.
     pub url: String,
+    /// What it was asked to do.
+    pub spec: RunSpec,
+    /// Each metric after the last epoch and at its best.
+    pub metrics: Figures,
+    /// The course of loss and accuracy, in few points.
+    pub curves: Curves,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// What somebody noted about it.
+    pub notes: String,
+    /// Whether lists leave it out.
+    pub archived: bool,
+}
+
+impl AsRef<Summary> for Summary {
+    fn as_ref(&self) -> &Summary {
+        self
+    }
 }
 
 /// A sign of life, with its time.
@@ -154,8 +173,6 @@ pub struct RunState {
     pub summary: Summary,
     /// The last line folded in.
     pub seq: u64,
-    /// What the run does.
-    pub spec: RunSpec,
     /// The data set in use.
     pub data: Option<DataInfo>,
     /// Training images in use.
@@ -252,6 +269,12 @@ impl RunState {
             reason: None,
             fork: fork.clone(),
             url: format!("/runs/{id}"),
+            spec: spec.clone(),
+            metrics: Figures::default(),
+            curves: Curves::default(),
+            tags: Vec::new(),
+            notes: String::new(),
+            archived: false,
         };
         let start = |fork: &Fork| {
             let record = FileRecord { epoch: fork.epoch, sha256: Some(fork.sha256.clone()) };
@@ -260,7 +283,6 @@ impl RunState {
         Ok(RunState {
             summary,
             seq: line.seq,
-            spec: spec.clone(),
             data: None,
             train_images: None,
             steps_per_epoch: None,
@@ -294,11 +316,13 @@ impl RunState {
                 self.epoch(report);
                 self.history.push((**report).clone());
                 self.summary.reached = reached(&self.history);
+                self.summary.curves = Curves::of(&self.history);
                 for name in &report.artifacts {
                     let record = FileRecord { epoch: report.epoch, sha256: report.sha256.get(name).cloned() };
                     self.files.insert(name.clone(), record);
                 }
             }
+            RunEvent::Edited(edit) => self.edit(edit),
             RunEvent::Finished => self.end(Status::Finished, None, line.time_ms),
             RunEvent::Failed { reason } => self.end(Status::Failed, Some(reason), line.time_ms),
             RunEvent::Killed { reason } => self.end(Status::Killed, Some(reason), line.time_ms),
@@ -332,6 +356,16 @@ impl RunState {
             [summary.best_test_accuracy, summary.test_accuracy].into_iter().flatten().reduce(f64::max);
         summary.train_loss = metric("train_loss").or(summary.train_loss);
         summary.images_per_s = metric("images_per_s").or(summary.images_per_s);
+        summary.metrics.take(report);
+    }
+
+    fn edit(&mut self, edit: &Edit) {
+        let run = &mut self.summary;
+        let Edit { name, tags, notes, archived } = edit.clone();
+        run.name = name.unwrap_or_else(|| std::mem::take(&mut run.name));
+        run.tags = tags.unwrap_or_else(|| std::mem::take(&mut run.tags));
+        run.notes = notes.unwrap_or_else(|| std::mem::take(&mut run.notes));
+        run.archived = archived.unwrap_or(run.archived);
     }
 
     /// Goes back to where the run stood after `epoch`.
@@ -345,6 +379,7 @@ impl RunState {
             test_accuracy: None,
             best_test_accuracy: None,
             train_loss: None,
+            metrics: Figures::default(),
             ..self.summary.clone()
         };
         self.damaged = damaged.to_vec();
@@ -353,6 +388,7 @@ impl RunState {
         self.history.retain(|report| report.epoch <= epoch);
         let history = std::mem::take(&mut self.history);
         history.iter().for_each(|report| self.epoch(report));
+        self.summary.curves = Curves::of(&history);
         self.history = history;
         self.summary.reached = reached(&self.history);
     }
@@ -443,6 +479,20 @@ mod tests {
         let again = after(9);
         assert_eq!(again.history.iter().map(|report| report.epoch).collect::<Vec<_>>(), [1, 2]);
         assert_eq!((again.summary.test_accuracy, again.summary.best_test_accuracy), (Some(0.85), Some(0.9)));
+    }
+
+    #[test]
+    fn an_edit_after_the_end_changes_what_it_names_and_nothing_else() {
+        let mut state = after(7);
+        let before = state.summary.clone();
+        let edit = Edit { name: Some("b".into()), tags: Some(vec!["paper".into()]), ..Edit::default() };
+        state.apply(&LogLine { seq: 8, time_ms: 9000, event: RunEvent::Edited(edit) });
+        let expected = Summary { name: "b".into(), tags: vec!["paper".into()], ..before };
+        assert_eq!((state.seq, &state.summary), (8, &expected));
+        let undo = Edit { name: Some("a".into()), tags: Some(Vec::new()), archived: Some(true), ..Edit::default() };
+        state.apply(&LogLine { seq: 9, time_ms: 9001, event: RunEvent::Edited(undo) });
+        assert_eq!((state.summary.name.as_str(), state.summary.tags.len(), state.summary.archived), ("a", 0, true));
+        assert_eq!(state.summary.ended_ms, Some(7000));
     }
 
     #[test]

@@ -141,6 +141,32 @@ fn split(time_ms: u64) -> (String, [u64; 3]) {
     (format!("{year:04}-{month:02}-{day:02}"), [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60])
 }
 
+/// The first moment of a day `2026-01-31`, in milliseconds since 1970; the inverse of [`iso`], from the same source.
+pub(crate) fn day_start(date: &str) -> Option<u64> {
+    let mut parts = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    if !(1970..10_000).contains(&year) || !(1..13).contains(&month) || !(1..32).contains(&day) {
+        return None;
+    }
+    let shifted_year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let start = (era * 146_097 + day_of_era - 719_468) * 86_400_000;
+    // The 30th of February is none.
+    (split(start).0 == format!("{year:04}-{month:02}-{day:02}")).then_some(start)
+}
+
+/// Seconds as a length of time: 8 s, 1 min 20 s, 2 h 5 min.
+pub(crate) fn duration(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    match (s, s / 60 % 60) {
+        (0..60, _) => format!("{s} s"),
+        (60..3600, minutes) => format!("{minutes} min {} s", s % 60),
+        (_, minutes) => format!("{} h {minutes} min", s / 3600),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +177,12 @@ mod tests {
         assert_eq!(iso(951_782_400_000), "2000-02-29T00:00:00Z");
         assert_eq!(iso(1_798_761_599_999), "2026-12-31T23:59:59Z");
         assert_eq!(date(1_582_934_400_000), "2020-02-29 00:00 UTC");
+        for date in ["1970-01-01", "1999-12-31", "2000-02-29", "2024-12-31", "2026-03-01", "9999-12-31"] {
+            assert_eq!(iso(day_start(date).unwrap()), format!("{date}T00:00:00Z"));
+        }
+        for bad in ["", "2026", "2026-02-30", "2026-13-01", "1969-12-31", "2026-1-x", "2025-02-29"] {
+            assert_eq!(day_start(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Plots that fit side by side.
 const MOST: usize = 6;
+/// Runs that the home page lists.
+const NEWEST: usize = 10;
 
 /// Draws a page.
 pub(crate) fn page(template: &impl Template) -> Result<Response, Error> {
@@ -35,17 +37,17 @@ pub(crate) struct Home {
 /// `GET /`
 pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>) -> Result<Response, Error> {
     refresh(&app).await?;
-    let runs = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
+    let runs = app.registry.summaries();
     let newest = runs.first().map(|newest| CompareView::new(together(&runs, newest)));
-    let rows = runs.iter().map(RunRow::from).collect();
+    let rows = runs.iter().filter(|run| !run.archived).take(NEWEST).map(|run| RunRow::from(&**run)).collect();
     let form = match asked.from {
         None => FormView::new(),
         Some(id) => {
-            let state = listed(&app, &id, 1)?.remove(0).state().await?;
-            FormView::again(&request::again(&state.summary.name, &state.spec))
+            let run = listed(&app, &id, 1)?.remove(0).summary();
+            FormView::again(&request::again(&run.name, &run.spec))
         }
     };
-    page(&HomePage { runs: rows, newest, form, version: VERSION })
+    page(&HomePage { runs: rows, count: runs.len(), newest, form, version: VERSION })
 }
 
 /// Takes in runs that were copied into the folder.
@@ -55,10 +57,11 @@ pub(crate) async fn refresh(app: &Arc<App>) -> Result<(), Error> {
 }
 
 /// The runs of the same comparison, oldest first; the run alone where it belongs to none.
-fn together<'a>(newest_first: &'a [Summary], run: &'a Summary) -> Vec<&'a Summary> {
+fn together<'a>(newest_first: &'a [Arc<Summary>], run: &'a Summary) -> Vec<&'a Summary> {
+    let oldest_first = newest_first.iter().rev().map(|other| &**other);
     match &run.comparison {
         None => vec![run],
-        Some(_) => newest_first.iter().rev().filter(|other| other.comparison == run.comparison).take(MOST).collect(),
+        Some(_) => oldest_first.filter(|other| other.comparison == run.comparison).take(MOST).collect(),
     }
 }
 
@@ -66,7 +69,7 @@ fn together<'a>(newest_first: &'a [Summary], run: &'a Summary) -> Vec<&'a Summar
 pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Arc<Run>>, Error> {
     let asked = pairs.into_iter().filter(|(name, _)| name == "runs").map(|(_, ids)| ids);
     let runs = listed(app, &asked.collect::<Vec<_>>().join(","), MOST)?;
-    let data = runs.iter().filter_map(|run| run.summary().data_name).collect::<BTreeSet<_>>();
+    let data = runs.iter().filter_map(|run| run.summary().data_name.clone()).collect::<BTreeSet<_>>();
     if data.len() > 1 {
         let names = data.into_iter().collect::<Vec<_>>().join(" and ");
         let detail =
@@ -91,15 +94,13 @@ pub(crate) async fn run(app: &App, run: &Arc<Run>, host: &str) -> Result<Respons
     let folder = run.folder.clone();
     let artifacts = tokio::task::spawn_blocking(move || folder.list()).await?;
     let artifacts = artifacts.map_err(|error| Error::Internal(format!("the run's folder can't be listed: {error}")))?;
-    let compare_url = state.summary.comparison.is_some().then(|| {
-        let all = app.registry.newest_first().iter().map(|run| run.summary()).collect::<Vec<_>>();
-        CompareView::new(together(&all, &state.summary)).url
-    });
+    let grouped = state.summary.comparison.is_some();
+    let compare_url = grouped.then(|| CompareView::new(together(&app.registry.summaries(), &state.summary)).url);
     let fork_of = state.summary.fork.as_ref().map(|fork| {
         let parent = fork.run.parse().ok().and_then(|id| app.registry.get(id)).map(|run| run.summary());
         ForkOf {
             name: parent.as_ref().map_or_else(|| fork.run.clone(), |run| run.name.clone()),
-            url: parent.map(|run| run.url),
+            url: parent.map(|run| run.url.clone()),
             epoch: fork.epoch,
         }
     });

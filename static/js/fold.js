@@ -58,6 +58,9 @@ export function applyEvent(run, event) {
       goBack(run, event.epoch);
       run.damaged = event.damaged ?? [];
       break;
+    case "edited":
+      for (const name of ["name", "tags", "notes", "archived"]) if (name in event) run[name] = event[name];
+      break;
     case "finished":
     case "failed":
     case "killed":

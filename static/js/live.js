@@ -1,7 +1,7 @@
 // The runs that a page shows, kept up to date: their states from the REST interface, then one stream of events for all.
 
 import { applyEvent, hasEnded } from "./fold.js";
-import { follow } from "./stream.js";
+import { follow, streamUrl } from "./stream.js";
 
 const MOST_RUNS = 16; // as many as one stream takes
 
@@ -19,7 +19,7 @@ export class LiveRuns {
   async start(ids, onStatus) {
     await Promise.all([...new Set(ids)].slice(0, MOST_RUNS).map((id) => this.#load(id)));
     this.#tell(null, "loaded");
-    this.#reopen = follow(() => [...this.#runs.values()].filter((run) => !hasEnded(run.status)), {
+    this.#reopen = follow(() => streamUrl([...this.#runs.values()].filter((run) => !hasEnded(run.status))), {
       event: (event) => this.#receive(event),
       status: (status, seconds) => {
         this.status = status;

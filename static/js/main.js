@@ -29,6 +29,8 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     say(button, copied ? "Copied" : "Could not copy: select the text instead");
   });
 }
+const tablePage = document.querySelector("[data-table-page]");
+if (tablePage) import("./table-page.js").then(({ TablePage }) => new TablePage(tablePage, showConnection));
 
 for (const form of document.querySelectorAll("[data-stop]")) {
   form.addEventListener("submit", async (event) => {
@@ -87,6 +89,7 @@ function mount(root, metrics) {
   const save = document.querySelector('[data-role="save"]');
   save?.addEventListener("toggle", () => import("./save.js").then(({ keepSaveMenu }) => keepSaveMenu(save, comparison)), { once: true });
   const page = document.querySelector("[data-run-page]");
+  if (page) import("./annotations.js").then(({ keepAnnotations }) => keepAnnotations(page, comparison.runs[0], live));
   if (page) import("./run-page.js").then(({ keepRunPage }) => keepRunPage(page, comparison.runs[0], live, comparison, metrics));
 }
 

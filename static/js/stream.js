@@ -1,19 +1,21 @@
-// The one live connection of a page: /events for all its runs, opened again after it broke, from where it broke off.
+// The one live connection of a page, opened again after it broke, from where it broke off.
 
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 15_000;
 
-/** The address of the stream that continues after what `runs` ([{id, seq}…]) hold. Pure. */
+/** The address of the stream that continues after what `runs` ([{id, seq}…]) hold; null where there are none. Pure. */
 export function streamUrl(runs) {
+  if (runs.length === 0) return null;
   const ids = runs.map((run) => run.id).join(",");
   return `/events?runs=${ids}&after=${runs.map((run) => run.seq).join(".")}`;
 }
 
 /**
- * Follows `runs`, whose `seq` the receiver keeps up to date. `on`: event(event), status(word, seconds to the next try):
- * "connecting", "live", "lost" or "ended". Returns a function that reopens it (after the set of runs has changed, say).
+ * Follows the stream at `address()`, which says where to go on from, or null where there is nothing to follow. `on`:
+ * event(event, id), status(word, seconds to the next try): "connecting", "live", "lost" or "ended". Returns a function that
+ * reopens it (after the set of runs has changed, say).
  */
-export function follow(runs, on) {
+export function follow(address, on) {
   let source = null;
   let wait = FIRST_WAIT_MS;
   let timer = 0;
@@ -21,15 +23,16 @@ export function follow(runs, on) {
   const open = () => {
     clearTimeout(timer);
     source?.close();
-    if (runs().length === 0) return on.status("ended");
+    const url = address();
+    if (!url) return on.status("ended");
     on.status("connecting");
-    const mine = new EventSource(streamUrl(runs()));
+    const mine = new EventSource(url);
     source = mine;
     mine.onopen = () => {
       wait = FIRST_WAIT_MS;
       on.status("live");
     };
-    mine.onmessage = (message) => on.event(JSON.parse(message.data));
+    mine.onmessage = (message) => on.event(JSON.parse(message.data), message.lastEventId);
     mine.addEventListener("end", () => {
       mine.close();
       on.status("ended");
@@ -46,7 +49,7 @@ export function follow(runs, on) {
     mine.onerror = retry;
   };
 
-  addEventListener("online", () => source?.readyState === EventSource.CLOSED && runs().length && open());
+  addEventListener("online", () => source?.readyState === EventSource.CLOSED && address() && open());
   // A page that is left must not hold one of the browser's few connections to this server.
   addEventListener("pagehide", () => source?.close());
   addEventListener("pageshow", (event) => event.persisted && open());

@@ -338,6 +338,8 @@ const LOADED_LATER = [
   ...["confusion.js", "csv.js", "figure.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js"],
   ...["selection-panel.js", "strip.js", "svg-context.js", "webp.js"],
   ...["axis.js", "field-scatter.js", "group-curves.js", "groups.js", "parallel.js", "svg.js"],
+  ...["annotations.js", "bulk.js", "cells.js", "column-dialog.js", "columns.js", "completion.js", "edits.js", "in-place.js"],
+  ...["query-box.js", "row-picks.js", "row-source.js", "row-view.js", "sparkline.js", "summaries.js", "table-page.js", "undo.js"],
 ];
 
 test("every module that all pages need is preloaded: none waits for the one that imports it", () => {

@@ -3,6 +3,7 @@
 mod care;
 mod driver;
 mod sweep;
+mod table;
 mod takeaway;
 
 use crate::support::{Site, endless, finished, tiny};

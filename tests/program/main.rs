@@ -20,4 +20,5 @@ mod rest;
 mod restart;
 mod resume;
 mod sweeps;
+mod table;
 mod trash;

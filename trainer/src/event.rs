@@ -66,6 +66,25 @@ pub enum RunEvent {
         /// A sentence that says when that was noticed.
         reason: String,
     },
+    /// Somebody changed what the run says of itself; also after its end.
+    Edited(Edit),
+}
+
+/// What somebody changed; what is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Its new name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// All of its tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// Its notes: plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<String>,
+    /// Whether lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
 }
 
 /// Where a forked run begins: another run's checkpoint, of which it holds a copy.

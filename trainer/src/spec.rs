@@ -230,6 +230,30 @@ impl RunSpec {
         }
     }
 
+    /// The value of the field called `name`; `None` where a spec holds no such field (`name`, `variant`, `profile`).
+    pub fn value(&self, name: &str) -> Option<SpecValue> {
+        use SpecValue::{Number, Word};
+        Some(match name {
+            "network" => Word(self.network.word()),
+            "distance" => Word(self.distance.word()),
+            "lambda" => Number(self.lambda),
+            "seed" => Number(self.seed as f64),
+            "epochs" => Number(self.epochs.into()),
+            "batch_size" => Number(self.batch_size as f64),
+            "lr" => Number(self.lr),
+            "center_lr" => Number(self.center_lr),
+            "momentum" => Number(self.momentum),
+            "lr_step" => Number(self.lr_step.into()),
+            "lr_gamma" => Number(self.lr_gamma),
+            "width" => Number(self.width),
+            "train_images" => Number(self.train_images as f64),
+            "dataset" => Word(self.dataset.word()),
+            "device" => Word(self.device.word()),
+            "checkpoint_every" => Number(self.checkpoint_every.into()),
+            _ => return None,
+        })
+    }
+
     /// Learning rate of the network in `epoch` (counted from 1): lr · gamma^⌊(epoch − 1) / step⌋, PyTorch's StepLR.
     pub fn lr_at(&self, epoch: u32) -> f64 {
         self.lr * self.lr_gamma.powi(((epoch - 1) / self.lr_step) as i32)
@@ -343,6 +367,15 @@ impl RunSpec {
         let values = serde_json::to_value(self).unwrap_or_default();
         FIELDS.iter().filter_map(|f| Some((f, values.get(f.name)?))).try_for_each(|(f, value)| f.check(value))
     }
+}
+
+/// The value of a spec's field, for whoever goes through them by name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SpecValue {
+    /// A number; whole ones are exact, since no field takes more than 2⁵³.
+    Number(f64),
+    /// A word.
+    Word(&'static str),
 }
 
 /// A request that can't be read as a spec.
@@ -585,6 +618,18 @@ mod tests {
         let old = serde_json::from_value::<RunSpec>(old).unwrap();
         assert_eq!(old, RunSpec { checkpoint_every: 0, ..spec });
         assert_eq!(RunSpec { width: 3.0, ..old }.check().unwrap_err().field, "width");
+    }
+
+    #[test]
+    fn every_field_can_be_read_by_name() {
+        let spec = read(json!({})).unwrap();
+        let fields = serde_json::to_value(&spec).unwrap();
+        for (name, value) in fields.as_object().unwrap() {
+            match spec.value(name).unwrap_or_else(|| panic!("RunSpec::value doesn't know {name}")) {
+                SpecValue::Number(number) => assert_eq!(value.as_f64(), Some(number), "{name}"),
+                SpecValue::Word(word) => assert_eq!(value, word, "{name}"),
+            }
+        }
     }
 
     #[test]

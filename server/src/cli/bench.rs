@@ -1,7 +1,9 @@
-//! `centerscope bench train`: how fast a training step is on this machine. `bench watch` is in [`watch`].
+//! `centerscope bench train`: how fast a training step is on this machine. `bench watch` is in [`watch`], `bench runs` in
+//! [`super::bench_runs`].
 
 mod watch;
 
+use super::bench_runs;
 use anyhow::bail;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Map, Value, json};
@@ -32,12 +34,14 @@ pub(super) fn command() -> Command {
         .subcommand_required(true)
         .subcommand(train)
         .subcommand(watch::command())
+        .subcommand(bench_runs::command())
 }
 
 pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let matches = match matches.subcommand() {
         Some(("train", matches)) => matches,
         Some(("watch", matches)) => return watch::run(matches).map(|()| ExitCode::SUCCESS),
+        Some(("runs", matches)) => return bench_runs::run(matches),
         _ => bail!("bench what?"),
     };
     let mut request = Map::new();

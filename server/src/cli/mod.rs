@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its `command` (the flags) and its `run`.
 
 mod bench;
+mod bench_runs;
 mod config;
 mod serve;
 mod train;

@@ -61,7 +61,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     })?;
 
     let summary = run.summary();
-    let reason = summary.reason.unwrap_or_default();
+    let reason = summary.reason.as_deref().unwrap_or_default();
     match summary.status {
         Status::Finished => {
             let accuracy = crate::text::percent(summary.test_accuracy);
@@ -125,6 +125,7 @@ fn draw(bar: &ProgressBar, line: &LogLine) {
             }
         }
         RunEvent::Resumed { .. }
+        | RunEvent::Edited(_)
         | RunEvent::Finished
         | RunEvent::Failed { .. }
         | RunEvent::Killed { .. }

@@ -73,8 +73,8 @@ fn formula(distance: Distance) -> &'static str {
 
 impl CompareView {
     /// These runs, in this order.
-    pub fn new<'a>(runs: impl IntoIterator<Item = &'a Summary>) -> CompareView {
-        let panels = runs.into_iter().map(Panel::from).collect::<Vec<_>>();
+    pub fn new(runs: impl IntoIterator<Item = impl AsRef<Summary>>) -> CompareView {
+        let panels = runs.into_iter().map(|run| Panel::from(run.as_ref())).collect::<Vec<_>>();
         let run_ids = panels.iter().map(|p| p.id.as_str()).collect::<Vec<_>>().join(",");
         CompareView { url: format!("/compare?runs={run_ids}"), run_ids, panels }
     }
@@ -99,7 +99,9 @@ impl RunView {
             device: text::or_dash(run.device.clone()),
             parameters: count(state.parameters),
             train_images: count(state.train_images),
-            spec: spec_rows(&state.spec),
+            tags: run.tags.clone(),
+            notes: run.notes.clone(),
+            spec: spec_rows(&run.spec),
             circumstances: circumstances(state),
             again: AgainView::new(state, host),
             metrics: last.map(|last| metric_rows(last, state)).unwrap_or_default(),
@@ -120,7 +122,7 @@ impl RunView {
             damaged: state.damaged.clone(),
             kept_epochs: checkpoints::kept(state).into_iter().rev().collect(),
             fork_url: format!("{}/fork", run.url),
-            fork_fields: fork_fields(&state.spec),
+            fork_fields: fork_fields(&state.summary.spec),
             checkpoints_size: text::size(checkpoint_bytes(artifacts)),
             archive_url: format!("{}/archive", run.url),
             compare_url,
@@ -310,7 +312,7 @@ impl Default for FormView {
 }
 
 /// A field's name for people.
-fn field_label(name: &str) -> String {
+pub(crate) fn field_label(name: &str) -> String {
     match name {
         "lr" => "Learning rate".into(),
         "center_lr" => "Learning rate of the centers".into(),

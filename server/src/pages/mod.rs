@@ -2,6 +2,10 @@
 //! and each page is whole without JavaScript. Live numbers come from the REST interface afterwards.
 
 mod fill;
+mod table;
+
+pub(crate) use fill::field_label;
+pub use table::TablePage;
 
 pub(crate) mod api;
 pub(crate) mod claims;
@@ -15,8 +19,10 @@ use askama::Template;
 #[derive(Template)]
 #[template(path = "home.html")]
 pub struct HomePage {
-    /// Every run, newest first.
+    /// The newest runs.
     pub runs: Vec<RunRow>,
+    /// How many there are in all.
+    pub count: usize,
     /// The newest comparison (or the newest run alone), to be shown live.
     pub newest: Option<CompareView>,
     /// The form that starts runs.
@@ -195,6 +201,10 @@ pub struct RunView {
     pub parameters: String,
     /// `12 000`
     pub train_images: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// What somebody noted about it.
+    pub notes: String,
     /// What it was asked to do.
     pub spec: Vec<SpecRow>,
     /// Under which circumstances it ran.

@@ -101,7 +101,7 @@ impl Run {
             Some(missing) => missing.iter().try_for_each(|line| log.append(line, true))?,
             None => {
                 let state = RunState::replay(self.id, on_disk.iter().map(|line| &**line))?;
-                *self.memory_mut() = Memory::Whole { state: Box::new(state), lines: on_disk };
+                *self.memory_mut() = Memory::whole(state, on_disk);
             }
         }
         *pen = Pen::Writing(log);
@@ -112,7 +112,7 @@ impl Run {
     fn write(&self, pen: &mut Pen, time_ms: u64, emission: Emission) -> Result<(), RecordError> {
         let written = self.append(pen, time_ms, emission);
         let settled = written.and_then(|durable| if durable { self.settle(pen) } else { Ok(()) });
-        self.bell.send_replace(());
+        self.ring();
         settled
     }
 
@@ -152,7 +152,7 @@ impl Run {
             *pen = Pen::Down;
             if let Ok((line, text)) = self.next_line(now_ms(), end) {
                 self.fold(&line, text);
-                self.bell.send_replace(());
+                self.ring();
             }
         }
     }
@@ -168,9 +168,10 @@ impl Run {
     }
 
     fn fold(&self, line: &LogLine, text: String) {
-        if let Memory::Whole { state, lines } = &mut *self.memory_mut() {
+        if let Memory::Whole { state, lines, summary } = &mut *self.memory_mut() {
             state.apply(line);
             lines.push(text.into());
+            *summary = Arc::new(state.summary.clone());
         }
     }
 
@@ -215,11 +216,11 @@ impl Run {
     /// Closes the log of a run that is over and keeps the summary of what it holds.
     fn put_down(&self, pen: &mut Pen) {
         let memory = &mut *self.memory_mut();
-        if let (Memory::Whole { state, .. }, Pen::Writing(_)) = (&*memory, &*pen)
-            && state.summary.status.is_over()
+        if let (Memory::Whole { summary, .. }, Pen::Writing(_)) = (&*memory, &*pen)
+            && summary.status.is_over()
         {
             *pen = Pen::Down;
-            *memory = Memory::Summary(Box::new(state.summary.clone()));
+            *memory = Memory::Summary(summary.clone());
         }
     }
 }

@@ -1,0 +1,19 @@
+// The stream that keeps a list of any length up to date: the summaries of the runs that changed, as they are now.
+
+import { follow } from "./stream.js";
+
+/** The address of the stream that continues after a position. Pure. */
+export function summariesUrl(position) {
+  return `/events/summaries?after=${position}`;
+}
+
+/** Follows all runs from `position` on: `take(runs, gone)` for each piece of news, `onStatus` as in stream.js. */
+export function followSummaries(position, take, onStatus) {
+  return follow(() => summariesUrl(position), {
+    event: ({ runs, gone }, id) => {
+      position = id;
+      take(runs, gone);
+    },
+    status: onStatus,
+  });
+}

@@ -1,0 +1,406 @@
+// The page of all runs: the table with what filters, sorts, selects, edits and follows it.
+
+import { h, role, say } from "./dom.js";
+import { grouped } from "./format.js";
+import { BulkBar } from "./bulk.js";
+import { NARROW, NARROW_NAME, USUAL, clampWidth, moved, nextSort, readAddress, readStored, widthOf, writeAddress } from "./columns.js";
+import { openColumnDialog } from "./column-dialog.js";
+import { EDITABLE, edit } from "./edits.js";
+import { editInPlace } from "./in-place.js";
+import { QueryBox } from "./query-box.js";
+import { RowPicks } from "./row-picks.js";
+import { Refused, RowSource, ask } from "./row-source.js";
+import { RowView } from "./row-view.js";
+import { followSummaries } from "./summaries.js";
+
+const STORE = "runs-table";
+const REFRESH_MS = 600;
+const USUAL_SORT = "-created";
+
+export class TablePage {
+  #root;
+  #fields = [];
+  #byName = new Map();
+  #state = { query: "", sort: "", columns: null, widths: {} };
+  #source = new RowSource({ query: "", sort: "" });
+  #view;
+  #box;
+  #picks = new RowPicks();
+  #bulk;
+  #facets = [];
+  #refresh = 0;
+  #editor = null;
+  /** Whether the query can't be understood: nothing is asked for with it. */
+  #broken = false;
+  #loads = 0;
+
+  constructor(root, onConnection) {
+    this.#root = root;
+    this.#start(onConnection).catch((error) => onConnection("broken", 0, error.message));
+  }
+
+  async #start(onConnection) {
+    const root = this.#root;
+    this.#fields = (await ask("/runs/fields")).fields;
+    this.#byName = new Map(this.#fields.map((field) => [field.name, field]));
+    const stored = readStored(storedText(), this.#byName);
+    const asked = readAddress(location.search, this.#byName);
+    this.#state = { ...asked, columns: asked.columns ?? stored.columns, widths: stored.widths };
+    this.#source = new RowSource(this.#state);
+    this.#box = new QueryBox(role(root, "filter"), {
+      changed: (query) => this.set({ query: query.trim() }),
+      fields: () => this.#fields,
+      values: (name) => (this.#facets.find((facet) => facet.field === name)?.values ?? []).map(({ value }) => value),
+    });
+    this.#bulk = new BulkBar(role(root, "bulk"), {
+      ids: () => [...this.#picks.ids],
+      runs: () => this.#source.runs([...this.#picks.ids]),
+      known: (id) => this.#source.byId(id),
+      seen: (run) => this.#take([run], []),
+      matching: () => this.#pickAll(),
+      clear: () => this.#pickNone(),
+    });
+    if (await this.#makesSense()) await this.#source.load(0, 1).catch((error) => this.#complain(error));
+    const scroller = role(root, "scroll");
+    const table = role(root, "grid");
+    this.#view = new RowView(scroller, table, {
+      source: () => this.#source,
+      picked: (id) => this.#picks.ids.has(id),
+      moved: () => this.#fetch(),
+    });
+    this.#wire(table, scroller);
+    this.#showHead();
+    this.#drawn();
+    if (this.#broken) this.#showFacets([]);
+    else this.#loadFacets();
+    followSummaries(this.#source.position ?? root.dataset.position, (runs, gone) => this.#take(runs, gone), onConnection);
+    // A duration goes on while nothing else changes.
+    setInterval(() => document.hidden || this.#view.draw(), 5000);
+  }
+
+  get #widths() {
+    return innerWidth <= 760 ? { name: NARROW_NAME, ...this.#state.widths } : this.#state.widths;
+  }
+
+  get #columns() {
+    return this.#state.columns ?? (innerWidth <= 760 ? NARROW : USUAL);
+  }
+
+  /** Changes the query, the sort, the columns or the widths. */
+  set(change) {
+    const before = this.#state;
+    this.#state = { ...before, ...change };
+    const { query, sort, columns, widths } = this.#state;
+    history.replaceState(null, "", writeAddress(this.#state));
+    try {
+      localStorage.setItem(STORE, JSON.stringify({ columns, widths }));
+    } catch {
+      // Storage is off: the choice holds for this page.
+    }
+    if ("columns" in change || "widths" in change) this.#showHead();
+    if (query !== before.query || sort !== before.sort) this.#reload(true);
+  }
+
+  /** Loads the rows anew; what is shown stays until they are there. `fromTop`: the order is another one. */
+  async #reload(fromTop) {
+    if (!this.#view) return; // The first rows are on their way; they are asked for with what is known then.
+    const mine = ++this.#loads;
+    if (!(await this.#makesSense()) || mine !== this.#loads) return;
+    const next = new RowSource(this.#state, this.#source);
+    const grid = role(this.#root, "grid");
+    grid.setAttribute("aria-busy", "true");
+    const { index, beyond } = this.#view.top;
+    const anchor = this.#source.at(index)?.id;
+    const active = this.#source.at(this.#view.active)?.id;
+    const [from, to] = fromTop ? [0, 1] : this.#view.window;
+    try {
+      await next.load(from, to);
+    } catch (error) {
+      if (mine === this.#loads) this.#complain(error);
+      return;
+    }
+    if (mine !== this.#loads) return;
+    this.#box.complain(null);
+    grid.removeAttribute("aria-busy");
+    this.#source.close();
+    this.#source = next;
+    this.#view.active = fromTop ? 0 : Math.max(0, active ? next.indexOf(active) : this.#view.active);
+    if (fromTop) this.#view.scrollToTop({ index: 0, beyond: 0 });
+    // The row at the top stays where it is, though others came before it.
+    else if (index > 0 && next.indexOf(anchor) >= 0) this.#view.scrollToTop({ index: next.indexOf(anchor), beyond });
+    this.#drawn();
+    this.#fetch();
+    this.#loadFacets();
+  }
+
+  /** Whether the query can be understood; where it can't, says why, and what is shown stays. */
+  async #makesSense() {
+    const { query } = this.#state;
+    this.#broken = false;
+    if (!query) return true;
+    const { error } = await ask(`/runs/check?${new URLSearchParams({ query })}`).catch(() => ({ error: null }));
+    if (query !== this.#state.query) return false;
+    if (error) this.#box.complain(error);
+    this.#broken = error !== null;
+    return !error;
+  }
+
+  #complain(error) {
+    if (error.name === "AbortError") return;
+    this.#box.complain(error instanceof Refused ? error.problem : { detail: `The runs could not be loaded: ${error.message}. Try again.` });
+  }
+
+  /** Loads what is in sight and missing. */
+  async #fetch() {
+    if (this.#broken) return;
+    const source = this.#source;
+    try {
+      if ((await source.load(...this.#view.window)) && source === this.#source) this.#drawn();
+    } catch (error) {
+      if (source === this.#source) this.#complain(error);
+    }
+  }
+
+  #drawn() {
+    const { total } = this.#source;
+    this.#view.draw();
+    say(role(this.#root, "count"), `${grouped(total)} ${total === 1 ? "run" : "runs"}`);
+    const nothing = role(this.#root, "nothing") ?? role(this.#root, "scroll").appendChild(h("p", { class: "muted nothing", "data-role": "nothing" }));
+    nothing.hidden = total > 0;
+    if (total === 0 && this.#state.query) nothing.replaceChildren("No run matches. ", h("button", { type: "button", onclick: () => this.#ask("") }, "Show all runs"));
+    role(this.#root, "csv").href = `${writeAddress(this.#state).replace("/runs", "/runs?format=csv").replace("csv?", "csv&")}`;
+    this.#bulk.update();
+  }
+
+  /** Asks for a query that came from elsewhere than the keyboard. */
+  #ask(query) {
+    this.#box.value = query;
+    this.set({ query });
+  }
+
+  async #loadFacets() {
+    const { query } = this.#state;
+    const { facets } = await ask(`/runs/facets?${new URLSearchParams({ query })}`).catch(() => ({ facets: null }));
+    if (!facets || query !== this.#state.query) return;
+    this.#showFacets(facets);
+  }
+
+  #showFacets(facets) {
+    this.#facets = facets;
+    const nav = role(this.#root, "facets");
+    const focused = document.activeElement?.dataset?.facet;
+    nav.replaceChildren(
+      ...facets
+        .filter((facet) => facet.values.length)
+        .map((facet) =>
+          h(
+            "div",
+            { class: "facet" },
+            h("span", { class: "label" }, facet.label),
+            facet.values.map(({ value, count, chosen, query }) =>
+              h(
+                "a",
+                { class: "facet-value", href: writeAddress({ ...this.#state, query }), "data-facet": `${facet.field} ${value}`, "aria-current": chosen ? "true" : null, onclick: (event) => plain(event) && (event.preventDefault(), this.#ask(query)) },
+                facet.field === "archived" ? "yes" : value,
+                h("small", {}, ` ${grouped(count)}`),
+              ),
+            ),
+          ),
+        ),
+    );
+    if (focused) [...nav.querySelectorAll("a")].find((a) => a.dataset.facet === focused)?.focus();
+  }
+
+  /** Takes in what changed; rows of runs that are new, gone or in another status come to their places a moment later. */
+  #take(runs, gone) {
+    let stale = gone.length > 0;
+    for (const run of runs) {
+      const before = this.#source.take(run);
+      stale ||= !before || before.status !== run.status || before.archived !== run.archived;
+    }
+    this.#picks.forget(gone);
+    this.#view.draw();
+    this.#bulk.update();
+    if (stale) this.#refresh ||= setTimeout(() => ((this.#refresh = 0), this.#reload(false)), REFRESH_MS);
+  }
+
+  // The head of the table
+
+  #showHead() {
+    const fields = this.#columns.map((name) => this.#byName.get(name));
+    const sort = this.#state.sort || USUAL_SORT;
+    const cells = fields.map((field, i) => {
+      const sorted = sort.replace(/^-/, "") === field.name ? (sort.startsWith("-") ? "descending" : "ascending") : "none";
+      const next = nextSort(field, sort);
+      const label =
+        field.kind === "curve"
+          ? h("span", { title: field.help }, field.label)
+          : h("a", { href: writeAddress({ ...this.#state, sort: next }), title: field.help, draggable: "false", onclick: (event) => plain(event) && (event.preventDefault(), this.set({ sort: next }), this.#showHead(), this.#focusHead(field.name)) }, field.label);
+      const head = h("th", { scope: "col", class: field.kind === "number" ? "number" : null, "data-field": field.name, "aria-sort": sorted, draggable: "true" }, label, h("i", { class: "grip", "aria-hidden": "true" }));
+      head.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", field.name));
+      head.addEventListener("dragover", (event) => event.preventDefault());
+      head.addEventListener("drop", (event) => {
+        event.preventDefault();
+        const from = this.#columns.indexOf(event.dataTransfer.getData("text/plain"));
+        if (from >= 0) this.set({ columns: moved(this.#columns, from, i) });
+      });
+      head.lastChild.addEventListener("pointerdown", (event) => this.#resize(event, field));
+      return head;
+    });
+    const all = h("input", { type: "checkbox", "aria-label": "Select all that match", onchange: () => (all.checked ? this.#pickAll() : this.#pickNone()) });
+    role(this.#root, "grid").tHead.rows[0].replaceChildren(h("th", { scope: "col", class: "tick" }, h("label", {}, all)), ...cells);
+    this.#view.setColumns(fields, this.#widths);
+  }
+
+  #focusHead(name) {
+    role(this.#root, "grid").tHead.querySelector(`[data-field="${name}"] a`)?.focus();
+  }
+
+  #resize(event, field) {
+    event.preventDefault();
+    const grip = event.target;
+    const start = event.clientX - (grip.closest("th").offsetWidth || widthOf(field, this.#widths));
+    grip.setPointerCapture(event.pointerId);
+    let width = null;
+    grip.onpointermove = (moving) => {
+      width = clampWidth(moving.clientX - start);
+      this.#view.setColumns(this.#columns.map((name) => this.#byName.get(name)), { ...this.#widths, [field.name]: width });
+    };
+    grip.onpointerup = () => {
+      grip.onpointermove = grip.onpointerup = null;
+      if (width) this.set({ widths: { ...this.#state.widths, [field.name]: width } });
+    };
+  }
+
+  // Selecting
+
+  async #pick(index, event) {
+    const run = this.#source.at(index);
+    if (!run) return;
+    if (event.shiftKey && this.#picks.anchor !== null) {
+      const [from, to] = this.#picks.reach(index);
+      let ids = Array.from({ length: to - from + 1 }, (_, i) => this.#source.at(from + i)?.id);
+      if (ids.includes(undefined)) ids = (await this.#source.ids()).slice(from, to + 1);
+      this.#picks.range(ids);
+    } else {
+      this.#picks.toggle(run.id, index);
+    }
+    this.#picked();
+  }
+
+  async #pickAll() {
+    this.#picks.range(await this.#source.ids());
+    this.#picked();
+  }
+
+  #pickNone() {
+    this.#picks.clear();
+    this.#picked();
+  }
+
+  #picked() {
+    const box = role(this.#root, "grid").tHead.querySelector("input");
+    const { size } = this.#picks.ids;
+    box.checked = size > 0 && size >= this.#source.total;
+    box.indeterminate = size > 0 && !box.checked;
+    say(role(this.#root, "announcement"), size ? `${size} selected` : "nothing selected");
+    this.#view.draw();
+    this.#bulk.update();
+  }
+
+  // Editing
+
+  #edit(index, name) {
+    const run = this.#source.at(index);
+    if (!run) return;
+    const { text, changes, ...more } = EDITABLE[name];
+    // Where the column isn't shown, the name's cell lends its place.
+    const cell = this.#view.cell(run.id, name) ?? this.#view.cell(run.id, "name");
+    if (!cell) return;
+    this.#editor?.finish();
+    this.#editor = editInPlace(cell, {
+      ...more,
+      text: text(run),
+      save: (value) => edit([{ run: this.#source.byId(run.id), changes: changes(value) }], `Changed the ${name} of ${run.name}.`, (seen) => this.#take([seen], [])),
+      closed: () => {
+        this.#editor = null;
+        role(this.#root, "grid").focus();
+        this.#view.draw();
+      },
+    });
+  }
+
+  // Mouse and keys
+
+  #wire(table, scroller) {
+    const rowOf = (event) => event.target.closest?.("tbody tr[data-run]");
+    role(this.#root, "pager").hidden = true;
+    role(this.#root, "columns-button").addEventListener("click", () =>
+      openColumnDialog(this.#fields, { columns: this.#columns, widths: this.#widths }, (change) => this.set(change), () => {
+        this.set({ columns: null, widths: {} });
+        return { columns: this.#columns, widths: {} };
+      }),
+    );
+    table.tBodies[0].addEventListener("click", (event) => {
+      const row = rowOf(event);
+      if (!row || event.target.closest("a, .in-place")) return;
+      const index = Number(row.dataset.index);
+      this.#view.activate(index);
+      if (event.target.closest(".pencil")) return this.#edit(index, "name");
+      if (!event.target.closest(".tick") && !event.shiftKey && !event.ctrlKey && !event.metaKey) return;
+      // The box follows the selection, not the other way round; a label's click comes again as its box's.
+      if (event.target.closest(".tick") && event.target.tagName !== "INPUT") event.preventDefault();
+      this.#pick(index, event);
+      table.focus({ preventScroll: true });
+    });
+    table.tBodies[0].addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault());
+    table.tBodies[0].addEventListener("dblclick", (event) => {
+      const name = event.target.closest("[data-cell]")?.dataset.cell;
+      if (name in EDITABLE) this.#edit(Number(rowOf(event).dataset.index), name);
+    });
+    table.addEventListener("keydown", (event) => event.target === table && this.#key(event));
+    addEventListener("keydown", (event) => {
+      if (event.key !== "/" || event.target.closest?.("input, textarea, select, dialog")) return;
+      event.preventDefault();
+      this.#box.focus();
+    });
+    addEventListener("popstate", () => {
+      const asked = readAddress(location.search, this.#byName);
+      this.#box.value = asked.query;
+      this.set({ ...asked, columns: asked.columns ?? this.#state.columns });
+    });
+    scroller.addEventListener("scroll", () => this.#editor?.finish(), { passive: true });
+  }
+
+  #key(event) {
+    const view = this.#view;
+    const move = { ArrowDown: 1, ArrowUp: -1, PageDown: view.pageRows, PageUp: -view.pageRows, Home: -Infinity, End: Infinity }[event.key];
+    const open = this.#source.at(view.active)?.url;
+    if (move !== undefined) {
+      if (event.shiftKey && this.#picks.anchor === null) this.#pick(view.active, {});
+      view.activate(Math.max(0, Math.min(this.#source.total - 1, view.active + move)));
+      if (event.shiftKey) this.#fetch().then(() => this.#pick(view.active, { shiftKey: true }));
+    } else if (event.key === " ") this.#pick(view.active, event);
+    else if (event.key === "Enter" && open) event.ctrlKey || event.metaKey ? window.open(open) : location.assign(open);
+    else if (event.key === "F2") this.#edit(view.active, "name");
+    else if (event.key.toLowerCase() === "t" && !event.ctrlKey && !event.metaKey && !event.altKey) this.#edit(view.active, "tags");
+    else if (event.key.toLowerCase() === "n" && !event.ctrlKey && !event.metaKey && !event.altKey) this.#edit(view.active, "notes");
+    else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) this.#pickAll();
+    else if (event.key === "Escape" && this.#picks.ids.size) this.#pickNone();
+    else return;
+    event.preventDefault();
+  }
+}
+
+function storedText() {
+  try {
+    return localStorage.getItem(STORE) ?? "{}";
+  } catch {
+    return "{}";
+  }
+}
+
+/** Whether a click means to follow a link here, not in another tab. */
+function plain(event) {
+  return !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
+}
