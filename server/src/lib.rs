@@ -15,7 +15,7 @@
 //! | `estimate`, `sweeps`, `claims`, `diff` | how long runs will take; runs by groups, put to the test, side by side |
 //! | [`fields`], [`query`], [`listing`] | what a run can be asked for, the query language, which runs a list shows |
 //! | `table`, `edit`, `summaries` | the list of runs, edits, and the stream that keeps a list up to date |
-//! | `api`, `lifecycle`, `live`, `artifacts`, `embeddings`, `alignment`, `images`, `replay`, `assets` | what HTTP answers to programs |
+//! | `api`, `lifecycle`, `live`, `artifacts`, `embeddings`, `alignment`, `predict`, `images`, `replay`, `assets` | what HTTP answers to programs |
 //! | [`pages`], `views` | what it answers to people |
 //! | `openapi` | all of that as an OpenAPI document and its page |
 //! | [`error`] | failures in two renderings |
@@ -73,6 +73,7 @@ mod images;
 mod lifecycle;
 mod live;
 mod openapi;
+mod predict;
 mod replay;
 mod sweeps;
 mod summaries;
@@ -115,6 +116,8 @@ pub struct App {
     pub creations: Bucket,
     /// What is remembered for `/metrics`.
     pub monitor: Monitor,
+    /// Networks that look at drawings.
+    pub(crate) networks: predict::Networks,
     /// How far the server's own end is.
     pub phase: watch::Sender<Phase>,
 }
@@ -174,6 +177,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/diff", get(diff::read))
         .route("/metrics-table", get(api::metrics_table))
         .route("/runs/{id}/embeddings/{epoch}", get(embeddings::read))
+        .route("/runs/{id}/predict", post(predict::predict))
         .route("/runs/{id}/artifacts", get(artifacts::list))
         .route("/runs/{id}/artifacts/{*name}", get(artifacts::read))
         .route("/runs/{id}/archive", get(artifacts::archive))

@@ -96,8 +96,9 @@ impl Server {
         let streams = Streams::new(config.watchers.into());
         let creations = Bucket::new(CREATIONS, CREATIONS_PER_S);
         let monitor = Monitor::default();
+        let networks = Default::default();
         let phase = watch::Sender::new(Phase::Up);
-        let app = Arc::new(App { config, registry, scheduler, datasets, auth, streams, creations, monitor, phase });
+        let app = Arc::new(App { config, registry, scheduler, datasets, auth, streams, creations, monitor, networks, phase });
         Ok(Server { app, address, made_token: made, listener })
     }
 

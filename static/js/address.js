@@ -1,6 +1,6 @@
 // What a comparison shows, in the address, so that a copied link restores it. Pure.
 
-const FLAGS = { centers: true, means: false, trails: false, regions: false, shading: false };
+const FLAGS = { centers: true, means: false, trails: false, regions: false, shading: false, draw: false };
 /** The words of each choice; the first is the usual one. */
 const CHOICES = { split: ["test", "train"], scale: ["own", "shared", "aligned"], tool: ["move", "lasso", "box"] };
 

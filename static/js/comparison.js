@@ -31,6 +31,7 @@ export class Comparison {
   #word = ""; // the selection's, for the address
   #dock = null; // the panel about the selection, once it was needed
   #alignments;
+  #drawPanel = null; // a promise, once it was opened
 
   /** Called after every refresh, for what else on the page shows the clock's epoch. */
   onEpoch = null;
@@ -265,6 +266,7 @@ export class Comparison {
     this.#move();
     this.#showSelection();
     this.#nameData();
+    this.#showDraw();
     this.onEpoch?.();
     this.#showNumbers();
   }
@@ -304,6 +306,34 @@ export class Comparison {
     if (!table || key === this.#numbersKey) return;
     this.#numbersKey = key;
     updateNumbers(table, this.#metrics, this.runs, this.epoch);
+  }
+
+  /** The panel to draw a digit: fetched when it is first opened. */
+  async #showDraw() {
+    const element = role(this.#root, "draw");
+    const open = this.#options.draw;
+    element.hidden = !open;
+    if (!open && !this.#drawPanel) return;
+    const source = (index) => {
+      const set = this.runs.find((run) => run.data)?.data.set;
+      return set ? `/data/${set}/images/test/${index}.png` : null;
+    };
+    this.#drawPanel ??= import("./draw.js").then(
+      ({ DrawPanel }) =>
+        new DrawPanel(element, this.panels, {
+          source,
+          mark: (index) => this.#options.split === "test" && this.mark(index),
+          marked: () => (this.#options.split === "test" ? (this.marked ?? -1) : -1),
+          total: () => this.runs.find((run) => run.data)?.data.test_images ?? 0,
+        }),
+    );
+    try {
+      this.drawing = await this.#drawPanel;
+    } catch {
+      this.#drawPanel = null;
+      return void (element.textContent = "The panel could not be loaded: close it and open it again.");
+    }
+    this.drawing.update(this.epoch, this.#options.draw);
   }
 
   /** Says which images these are, as soon as that is known: generated digits are never passed off as MNIST. */
@@ -367,6 +397,7 @@ export class Comparison {
       selected: selection.indices.length,
       selection: [...selection.indices],
       rule: this.#word,
+      drawing: this.drawing?.inspect() ?? null,
       options: { ...this.#options, zoomed: this.#zoomed, visible: [...this.#options.visible] },
       panels: this.panels.map((panel) => ({
         run: panel.run.id,

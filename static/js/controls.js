@@ -57,6 +57,7 @@ export class Controls {
     );
     this.filter = h("button", { type: "button", title: "Select images by label, prediction and outcome", onclick: on.filter }, "Filter…");
     this.reset = h("button", { type: "button", class: "quiet", title: "Reset the view: fit all points again (double click, or 0)", onclick: on.reset }, "Reset");
+    this.draw = h("button", { type: "button", title: "Draw a digit, or spoil a test image, and see where it lands", onclick: () => on.change({ draw: !this.options.draw }) }, "Draw a digit");
     this.element = h(
       "div",
       { class: "controls" },
@@ -67,6 +68,7 @@ export class Controls {
       this.tool.element,
       this.filter,
       this.reset,
+      online ? [this.draw] : [],
     );
   }
 
@@ -79,6 +81,7 @@ export class Controls {
     for (const name of ["split", "scale", "tool"]) this[name].update(options[name]);
     this.reference.hidden = options.scale !== "aligned";
     this.reference.selectedIndex = options.reference;
+    press(this.draw, options.draw);
     this.reset.disabled = !zoomed;
   }
 }

@@ -2,7 +2,7 @@
 // image under the pointer.
 
 import { Scatter } from "./scatter.js";
-import { alignGeometry, alignedPoints } from "./alignment.js";
+import { alignGeometry, alignPoint, alignedPoints } from "./alignment.js";
 import { keepDataTable } from "./data-table.js";
 import { h, role, say } from "./dom.js";
 import { coordinate, grouped, percent, roughly } from "./format.js";
@@ -24,6 +24,7 @@ export class Panel {
   #outside;
   #updateTable;
   #axes;
+  #guest = null;
 
   /** `element`: the server's <article>; `on`: see Scatter, and changes(word) for "gained" and "lost". */
   constructor(element, run, palette, on) {
@@ -143,6 +144,7 @@ export class Panel {
       this.#undrawn = shown.report;
       this.scatter.setData({ ...pointsOf(shown), trail: trailOf(this.run.history, shown.epoch).map((plane) => planeOf(plane, shown)) }, glide);
       this.#updateTable();
+      this.setGuest(this.#guest);
       this.plot.setAttribute(
         "aria-label",
         `Embedding of ${grouped(shown.embedding.n)} ${shown.split} images of ${this.run.name} after epoch ${shown.epoch}. ` +
@@ -170,6 +172,13 @@ export class Panel {
       button.title = `${grouped(changes[word])} images ${what} since epoch ${changes.since}: select them`;
       button.setAttribute("aria-label", button.title);
     }
+  }
+
+  /** Shows where an image that is none of the test set lands: {place: [x, y] in the raw plane, label: what it is taken for}, or null. */
+  setGuest(guest) {
+    this.#guest = guest;
+    const alignment = this.shown?.alignment;
+    this.scatter.setGuest(guest && alignment ? { ...guest, place: alignPoint(alignment, guest.place) } : guest);
   }
 
   /** Points at an image, −1 for none. */

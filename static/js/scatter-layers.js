@@ -72,6 +72,7 @@ export function drawOver(context, scene) {
   if (scene.centers) {
     geometry.centers.forEach(([x, y], c) => visible[c] && drawCenter(context, x * k + ox, oy - y * k, palette, c));
   }
+  if (scene.guest) drawGuest(context, scene, k, ox, oy);
   if (scene.mark) drawMark(context, scene.mark.x * k + ox, oy - scene.mark.y * k, palette, scene.mark.label);
   if (scene.lasso?.length > 1) drawLasso(context, scene.lasso, palette);
 }
@@ -162,6 +163,36 @@ function drawMark(context, x, y, palette, label) {
   context.beginPath();
   context.arc(x, y, 3, 0, 2 * Math.PI);
   context.fill();
+}
+
+/** A digit that somebody drew: a diamond with what it is taken for; at the edge, and paler, where it lies beyond. */
+function drawGuest(context, { guest, width, height, palette }, k, ox, oy) {
+  const size = 13;
+  const [left, top] = [guest.place[0] * k + ox, oy - guest.place[1] * k];
+  const x = Math.max(size, Math.min(width - size, left));
+  const y = Math.max(size, Math.min(height - size, top));
+  context.globalAlpha = x === left && y === top ? 1 : 0.6;
+  context.lineJoin = "round";
+  context.beginPath();
+  context.moveTo(x, y - size);
+  context.lineTo(x + size, y);
+  context.lineTo(x, y + size);
+  context.lineTo(x - size, y);
+  context.closePath();
+  context.strokeStyle = rgba(palette.panel);
+  context.lineWidth = 5;
+  context.stroke();
+  context.fillStyle = palette.accent;
+  context.fill();
+  context.strokeStyle = palette.ink;
+  context.lineWidth = 1.5;
+  context.stroke();
+  context.fillStyle = rgba(palette.panel);
+  context.font = `700 13px ${FONT}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(String(guest.label), x, y + 0.5);
+  context.globalAlpha = 1;
 }
 
 function drawLasso(context, lasso, palette) {

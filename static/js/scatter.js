@@ -42,6 +42,7 @@ export class Scatter {
   #palette;
   #selected = null;
   #mark = -1;
+  #guest = null;
   #outline = null; // the lasso or box under way, in CSS pixels
   #scheduled = false;
   #pending = "over"; // what the next frame draws: "all", or only the layer over the points
@@ -190,6 +191,13 @@ export class Scatter {
     this.#schedule("over");
   }
 
+  /** A point of its own: {place: [x, y], label}, or null. */
+  setGuest(guest) {
+    if (guest === this.#guest) return;
+    this.#guest = guest;
+    this.#schedule("over");
+  }
+
   /** One byte a point: 1 stands out, 0 steps back; null: all alike. */
   setSelection(selected) {
     this.#selected = selected;
@@ -330,7 +338,8 @@ export class Scatter {
 
   /** What the layers under and over the points draw (see scatter-layers.js). */
   #scene(view, width, height, now) {
-    return { ...this.#style, view, width, height, palette: this.#palette, geometry: now?.geometry, trail: this.#data?.trail };
+    const { geometry } = now ?? {};
+    return { ...this.#style, view, width, height, palette: this.#palette, geometry, trail: this.#data?.trail, guest: this.#guest };
   }
 
   /** What a renderer draws (see scatter-cpu.js). */

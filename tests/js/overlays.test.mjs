@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { alignGeometry, alignPoint, alignPoints, describe, unalign } from "../../static/js/alignment.js";
+import { perturb } from "../../static/js/perturb.js";
 import { predict } from "../../static/js/geometry.js";
 import { probabilityPixels } from "../../static/js/scatter-shading.js";
 import { fading, trailOf } from "../../static/js/scatter-trails.js";
@@ -61,4 +62,19 @@ test("a milestone is a fact of the run, a metric of an epoch", () => {
   assert.ok(Number.isNaN(valueOf({ name: "silhouette" }, run, null)));
   assert.notEqual(numbersKey([run], 2), numbersKey([run], 3));
   assert.notEqual(numbersKey([run], 2), numbersKey([{ ...run, status: "FINISHED" }], 2));
+});
+
+test("a test image that nothing is done to stays what it is; turned, moved and noisy it is another", () => {
+  const image = Uint8Array.from({ length: 784 }, (_, i) => (i % 28 >= 10 && i % 28 < 14 && i >= 140 && i < 600 ? 200 + (i % 7) : 0));
+  assert.deepEqual(perturb(image), image);
+  const moved = perturb(image, { right: 3, down: -2 });
+  for (let y = 0; y < 26; y++) for (let x = 3; x < 28; x++) assert.equal(moved[y * 28 + x], image[(y + 2) * 28 + x - 3]);
+  // A quarter turn counter-clockwise takes the right end to the top.
+  const dot = new Uint8Array(784);
+  dot[13 * 28 + 25] = 255;
+  const turned = perturb(dot, { degrees: 90 });
+  assert.equal(turned.indexOf(Math.max(...turned)), 2 * 28 + 13);
+  const noisy = perturb(image, { noise: 0.2, seed: 5 });
+  assert.deepEqual(noisy, perturb(image, { noise: 0.2, seed: 5 }));
+  assert.notDeepEqual(noisy, perturb(image, { noise: 0.2, seed: 6 }));
 });

@@ -2,6 +2,7 @@
 
 mod care;
 mod driver;
+mod planes;
 mod sweep;
 mod table;
 mod takeaway;

@@ -10,6 +10,7 @@
 //! | [`ops`] | the convolution block and the optimiser step, where candle is slow or wrong |
 //! | [`measure`] | accuracy, confusion, distances, angles, alignment; the table of metrics |
 //! | [`checkpoint`], [`npy`] | what it leaves behind |
+//! | [`recogniser`] | a checkpoint's network at work on one image |
 //! | [`verify`] | replays reference numbers that PyTorch computed in f64 |
 //! | [`bench`] | how fast a step is |
 //! | [`device`] | where it trains |
@@ -28,6 +29,7 @@ pub mod npy;
 pub mod ops;
 pub mod optim;
 mod pass;
+pub mod recogniser;
 mod rng;
 pub mod spec;
 pub mod train;

@@ -5,6 +5,7 @@
 //! 20 pixels, the center of mass in the middle. How real they are is measured by transfer: a network trained only on
 //! these must recognise MNIST.
 
+use super::centring::{Grid, LONGER_SIDE, centre};
 use super::templates::{Point, Stroke, between, sin_cos, strokes};
 use super::{Dataset, Images, PIXELS, SIDE};
 use rand::{Rng, SeedableRng};
@@ -15,13 +16,8 @@ const TRAIN_IMAGES: usize = 12_000;
 const TEST_IMAGES: usize = 2_000;
 /// Anything: it only has to stay the same, so that two machines draw the same digits.
 const SEED: u64 = 0x00d1_6175;
-/// Longer side of a digit, pen included, in pixels: MNIST's.
-const LONGER_SIDE: f32 = 20.0;
 /// Straight pieces between two control points.
 const PIECES: usize = 6;
-
-/// A number for each pixel, by row and column.
-type Grid = [[f32; SIDE]; SIDE];
 
 /// The generated digits: always the same ones, on every machine and any number of threads.
 pub(super) fn dataset() -> Dataset {
@@ -209,27 +205,6 @@ fn blur(ink: &mut Grid, share: f32) {
     for y in 1..SIDE - 1 {
         for x in 0..SIDE {
             ink[y][x] = middle * source[y][x] + share * (source[y - 1][x] + source[y + 1][x]);
-        }
-    }
-}
-
-/// Writes `ink` times `gain` to `image`, moved by whole pixels so that its center of mass is in the middle.
-fn centre(ink: &Grid, gain: f32, image: &mut [u8]) {
-    let (mut mass, mut mass_x, mut mass_y) = (1e-9, 0.0, 0.0);
-    for (y, row) in ink.iter().enumerate() {
-        for (x, &value) in row.iter().enumerate() {
-            mass += value;
-            mass_x += value * (x as f32 + 0.5);
-            mass_y += value * (y as f32 + 0.5);
-        }
-    }
-    let middle = SIDE as f32 / 2.0;
-    let (right, down) = ((middle - mass_x / mass).round() as isize, (middle - mass_y / mass).round() as isize);
-    for (i, pixel) in image.iter_mut().enumerate() {
-        let from_x = ((i % SIDE) as isize).checked_sub(right).filter(|x| (0..SIDE as isize).contains(x));
-        let from_y = ((i / SIDE) as isize).checked_sub(down).filter(|y| (0..SIDE as isize).contains(y));
-        if let (Some(x), Some(y)) = (from_x, from_y) {
-            *pixel = ((ink[y as usize][x as usize] * gain).min(1.0) * 255.0) as u8;
         }
     }
 }

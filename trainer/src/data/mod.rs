@@ -6,11 +6,15 @@
 //! | `download` | fetches MNIST from a public mirror |
 //! | `generated` | draws handwriting-like digits |
 //! | `templates` | the pen strokes of those digits |
+//! | `centring` | MNIST's size and place, for these digits and for drawn ones |
 
+mod centring;
 mod download;
 mod generated;
 mod idx;
 mod templates;
+
+pub use centring::like_mnist;
 
 use crate::event::DataInfo;
 use crate::spec::DatasetChoice;

@@ -6,11 +6,13 @@
 //! | `spread` | distances within and between classes, and of a learned center to its class |
 //! | `silhouette` | how much nearer an image is to its own class than to the next |
 //! | `angles` | the room between the directions of two classes |
+//! | `nearest` | the points next to a place |
 //! | `procrustes` | how one run's plane is laid over another's |
 //! | `milestones` | after how many epochs an accuracy was reached |
 
 mod angles;
 mod milestones;
+mod nearest;
 mod predictions;
 mod procrustes;
 mod silhouette;
@@ -18,7 +20,8 @@ mod spread;
 
 pub use angles::angular_margin;
 pub use milestones::{MILESTONES, Milestone, reached};
-pub use predictions::{Predictions, argmax};
+pub use nearest::nearest;
+pub use predictions::{Predictions, argmax, softmax};
 pub use procrustes::{Alignment, align};
 pub use silhouette::silhouette;
 pub use spread::{Spread, spread};

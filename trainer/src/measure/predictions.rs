@@ -32,9 +32,25 @@ pub fn argmax(logits: &[f32; CLASSES]) -> usize {
     (1..CLASSES).fold(0, |best, k| if logits[k] > logits[best] { k } else { best })
 }
 
+/// The probabilities that logits stand for; they sum to 1.
+pub fn softmax(logits: &[f32; CLASSES]) -> [f64; CLASSES] {
+    let most = f64::from(logits[argmax(logits)]);
+    let powers = logits.map(|z| (f64::from(z) - most).exp());
+    let sum: f64 = powers.iter().sum();
+    powers.map(|p| p / sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probabilities_sum_to_one_however_large_the_logits() {
+        let mut logits = [0.0; CLASSES];
+        (logits[3], logits[8]) = (1000.0, 1000.0);
+        let probabilities = softmax(&logits);
+        assert_eq!((probabilities[3], probabilities[8], probabilities[0]), (0.5, 0.5, 0.0));
+    }
 
     #[test]
     fn equal_logits_predict_the_first_class() {

@@ -1,0 +1,257 @@
+//! What a run's network makes of an image that somebody draws: where it lands among the test images, and beside which.
+
+use crate::App;
+use crate::api::Found;
+use crate::error::Error;
+use crate::runs::Run;
+use crate::state::FileRecord;
+use crate::store::RunId;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+use trainer::data::{Dataset, PIXELS, like_mnist};
+use trainer::event::{CLASSES, Split};
+use trainer::measure::nearest;
+use trainer::npy;
+use trainer::recogniser::Recogniser;
+use trainer::spec::DatasetChoice;
+
+/// Networks kept ready: a comparison's six, and two more for who moves the clock.
+const KEPT: usize = 8;
+/// Images looked at or networks loaded at a time; training needs the processor, too.
+const AT_A_TIME: usize = 2;
+/// Pixels along the longest side of a drawing.
+const LARGEST: usize = 128;
+/// Nearest test images told.
+const NEAREST: usize = 6;
+
+/// The networks that were asked lately.
+pub(crate) struct Networks {
+    /// Newest use last. Locked only for a look.
+    kept: Mutex<VecDeque<(Key, Arc<Ready>)>>,
+    turns: Semaphore,
+}
+
+/// What a run's log says of its files.
+type Files = BTreeMap<String, FileRecord>;
+/// A run and the epoch asked for, which is not beyond the run's own.
+type Key = (RunId, u32);
+
+/// A network with the test images as it sees them.
+struct Ready {
+    recogniser: Recogniser,
+    /// Empty where the run keeps no embedding of that epoch.
+    embedding: Vec<[f32; 2]>,
+    /// The run's data set, where it is on this machine.
+    dataset: Option<Arc<Dataset>>,
+}
+
+impl Default for Networks {
+    fn default() -> Networks {
+        Networks { kept: Mutex::default(), turns: Semaphore::new(AT_A_TIME) }
+    }
+}
+
+impl std::fmt::Debug for Networks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Networks").finish_non_exhaustive()
+    }
+}
+
+impl Networks {
+    fn get(&self, key: Key) -> Option<Arc<Ready>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(known, _)| *known == key)?;
+        let found = kept.remove(at)?;
+        let ready = found.1.clone();
+        kept.push_back(found);
+        Some(ready)
+    }
+
+    fn put(&self, key: Key, ready: Arc<Ready>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(known, _)| *known != key);
+        kept.push_back((key, ready));
+        while kept.len() > KEPT {
+            kept.pop_front();
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Asked {
+    epoch: Option<u32>,
+    /// `1`: the pixels are a drawing of any size, to be brought into MNIST's layout.
+    drawing: Option<u8>,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Answer {
+    /// That of the checkpoint.
+    epoch: u32,
+    embedding: [f32; 2],
+    prediction: usize,
+    probabilities: [f64; CLASSES],
+    nearest: Vec<Near>,
+    /// What the network saw.
+    pixels: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct Near {
+    index: usize,
+    label: Option<u8>,
+    distance: f64,
+}
+
+/// `POST /runs/{id}/predict?epoch=5&drawing=1`
+pub(crate) async fn predict(
+    State(app): State<Arc<App>>,
+    Found(run): Found,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Answer>, Error> {
+    let body = body.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        _ => Error::BadRequest("the body could not be read to its end".into()),
+    })?;
+    let pixels = image(pixels(&headers, &body)?, asked.drawing == Some(1))?;
+    let summary = run.summary();
+    if summary.epoch == 0 {
+        return Err(Error::NotFound("the run has no epoch yet: try again when its first is done".into()));
+    }
+    let epoch = asked.epoch.unwrap_or(summary.epoch).min(summary.epoch);
+    let closed = |_| Error::Unavailable("the server is about to end".into());
+    let _turn = app.networks.turns.acquire().await.map_err(closed)?;
+    let ready = match app.networks.get((run.id, epoch)) {
+        Some(ready) => ready,
+        None => load(&app, &run, epoch).await?,
+    };
+    tokio::task::spawn_blocking(move || answer(&ready, &pixels)).await?.map(Json)
+}
+
+/// The pixels in a body: bytes as they are, or JSON `{"pixels": […]}`.
+fn pixels(headers: &HeaderMap, body: &[u8]) -> Result<Vec<u8>, Error> {
+    #[derive(Deserialize)]
+    struct Pixels {
+        pixels: Vec<u8>,
+    }
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/octet-stream" => Ok(body.to_vec()),
+        "application/json" => serde_json::from_slice::<Pixels>(body).map(|body| body.pixels).map_err(|error| {
+            Error::BadRequest(format!("the body is no {{\"pixels\": [whole numbers from 0 to 255]}}: {error}"))
+        }),
+        _ => Err(Error::MediaType(format!(
+            "the body's Content-Type is `{content_type}`: send the pixels as application/octet-stream or application/json"
+        ))),
+    }
+}
+
+/// The 28×28 image that the network will see.
+fn image(pixels: Vec<u8>, drawing: bool) -> Result<[u8; PIXELS], Error> {
+    let count = pixels.len();
+    if !drawing {
+        return pixels.try_into().map_err(|_| {
+            Error::Unprocessable(format!("got {count} pixels, expected {PIXELS}: 28 rows of 28; 0 is the background"))
+        });
+    }
+    let side = count.isqrt();
+    if side * side != count || !(1..=LARGEST).contains(&side) {
+        let detail = format!("got {count} pixels, expected a square drawing of at most {LARGEST} pixels a side");
+        return Err(Error::Unprocessable(detail));
+    }
+    like_mnist(&pixels, side).ok_or_else(|| Error::Unprocessable("nothing is drawn: every pixel is 0".into()))
+}
+
+/// Reads the network of the nearest kept checkpoint at or before `epoch`.
+async fn load(app: &Arc<App>, run: &Arc<Run>, epoch: u32) -> Result<Arc<Ready>, Error> {
+    let state = run.state().await?;
+    let (app, run) = (app.clone(), run.clone());
+    tokio::task::spawn_blocking(move || {
+        let recogniser = recogniser(&run, &state.files, epoch)?;
+        let name = Split::Test.embedding_artifact(recogniser.epoch).parse();
+        let bytes = name.ok().and_then(|name| run.folder.read(&name).ok());
+        let embedding = bytes.and_then(|bytes| npy::to_pairs(&bytes)).unwrap_or_default();
+        let dataset = state.data.and_then(|data| {
+            let dataset = app.datasets.look_up(DatasetChoice::from_word(&data.set)?).ok()?;
+            (dataset.info.digest == data.digest).then_some(dataset)
+        });
+        let ready = Arc::new(Ready { recogniser, embedding, dataset });
+        app.networks.put((run.id, epoch), ready.clone());
+        Ok(ready)
+    })
+    .await?
+}
+
+fn recogniser(run: &Run, files: &Files, epoch: u32) -> Result<Recogniser, Error> {
+    let mut damage = None;
+    for (from, name) in checkpoints(files, epoch) {
+        let Ok(name) = name.parse() else { continue };
+        match run.folder.read(&name).map(|bytes| Recogniser::load(&bytes)) {
+            // Last and best may have been written anew since: then they are of another epoch than the log said.
+            Ok(Ok(recogniser)) if recogniser.epoch == from => return Ok(recogniser),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => damage = Some(format!("{name}: {error}")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => damage = Some(format!("{name} can't be read: {error}")),
+        }
+    }
+    Err(match damage {
+        Some(damage) => Error::Internal(damage),
+        None => Error::NotFound(format!(
+            "the run keeps no checkpoint of epoch {epoch} or before: ask for a later epoch, or start the run with \
+             checkpoint_every: 1"
+        )),
+    })
+}
+
+/// The checkpoints at or before `epoch` that the log tells of, latest first: their epochs and names.
+fn checkpoints(files: &Files, epoch: u32) -> Vec<(u32, &str)> {
+    let all = files.iter().filter(|(name, _)| name.starts_with("checkpoints/"));
+    let mut found = all.map(|(name, file)| (file.epoch, &**name)).filter(|(of, _)| *of <= epoch).collect::<Vec<_>>();
+    found.sort_by_key(|(of, _)| std::cmp::Reverse(*of));
+    found
+}
+
+fn answer(ready: &Ready, pixels: &[u8; PIXELS]) -> Result<Answer, Error> {
+    let recognised = ready.recogniser.look_at(pixels);
+    let recognised = recognised.map_err(|error| Error::Internal(format!("the network can't look at it: {error}")))?;
+    let label = |index: usize| ready.dataset.as_ref().and_then(|data| data.test.labels().get(index).copied());
+    let near = nearest(&ready.embedding, recognised.embedding, NEAREST);
+    Ok(Answer {
+        epoch: ready.recogniser.epoch,
+        embedding: recognised.embedding,
+        prediction: recognised.prediction,
+        probabilities: recognised.probabilities,
+        nearest: near.into_iter().map(|(index, distance)| Near { index, label: label(index), distance }).collect(),
+        pixels: pixels.to_vec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_checkpoint_at_or_before_the_epoch_comes_first() {
+        let file = |name: &str, epoch| (name.to_string(), FileRecord { epoch, sha256: None });
+        let files = Files::from([
+            file("checkpoints/best.safetensors", 2),
+            file("checkpoints/epoch-0002.safetensors", 2),
+            file("checkpoints/last.safetensors", 3),
+            file("embeddings/test-0001.npy", 1),
+        ]);
+        let found = |epoch| checkpoints(&files, epoch).into_iter().map(|(of, _)| of).collect::<Vec<_>>();
+        assert_eq!([found(3), found(2), found(1)], [vec![3, 2, 2], vec![2, 2], vec![]]);
+    }
+}

@@ -1,0 +1,67 @@
+// A square to draw on with mouse, finger or pen: white ink on black, as the images are.
+
+const SIDE = 336; // pixels of the canvas
+const PEN = 26;
+const TOLD = 112; // pixels a side of what is told: enough for the server to scale from, little to send
+
+export class SketchPad {
+  #context;
+  #small;
+  #last = null;
+  empty = true;
+
+  /** `onInk()` after every move of the pen that left something. */
+  constructor(onInk) {
+    this.element = document.createElement("canvas");
+    Object.assign(this.element, { width: SIDE, height: SIDE, className: "sketch", tabIndex: -1 });
+    this.element.setAttribute("role", "img");
+    this.element.setAttribute("aria-label", "Drawing area: draw with mouse, finger or pen. By keyboard, take a test image instead.");
+    this.#context = this.element.getContext("2d");
+    Object.assign(this.#context, { lineCap: "round", lineJoin: "round", strokeStyle: "#fff", fillStyle: "#fff" });
+    const small = document.createElement("canvas");
+    Object.assign(small, { width: TOLD, height: TOLD });
+    this.#small = small.getContext("2d", { willReadFrequently: true });
+    this.element.addEventListener("pointerdown", (event) => {
+      if (event.pointerType === "mouse" && event.button !== 0) return;
+      event.preventDefault();
+      this.element.setPointerCapture(event.pointerId);
+      this.#last = null;
+      this.#ink(event);
+      onInk();
+    });
+    this.element.addEventListener("pointermove", (event) => {
+      if (!this.element.hasPointerCapture(event.pointerId)) return;
+      // All that the pen did since the last frame, not only where it is now.
+      const events = event.getCoalescedEvents?.() ?? [];
+      for (const one of events.length ? events : [event]) this.#ink(one);
+      onInk();
+    });
+  }
+
+  #ink(event) {
+    const box = this.element.getBoundingClientRect();
+    const [x, y] = [((event.clientX - box.left) * SIDE) / box.width, ((event.clientY - box.top) * SIDE) / box.height];
+    const pressure = event.pointerType === "pen" && event.pressure ? 0.5 + event.pressure : 1;
+    const context = this.#context;
+    context.lineWidth = PEN * pressure;
+    context.beginPath();
+    context.moveTo(...(this.#last ?? [x, y]));
+    context.lineTo(x, y);
+    context.stroke();
+    this.#last = [x, y];
+    this.empty = false;
+  }
+
+  clear() {
+    this.#context.clearRect(0, 0, SIDE, SIDE);
+    this.empty = true;
+  }
+
+  /** The drawing as grey bytes, 112 × 112, 0 where nothing is. */
+  pixels() {
+    this.#small.clearRect(0, 0, TOLD, TOLD);
+    this.#small.drawImage(this.element, 0, 0, TOLD, TOLD);
+    const { data } = this.#small.getImageData(0, 0, TOLD, TOLD);
+    return Uint8Array.from({ length: TOLD * TOLD }, (_, i) => data[4 * i + 3]);
+  }
+}
