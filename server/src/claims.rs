@@ -346,7 +346,7 @@ fn test(claim: Claim, states: &[RunState]) -> Result<Tested, Error> {
     let metric = metric(claim.metric)?;
     let mut found: BTreeMap<String, Sides> = BTreeMap::new();
     for state in states.iter().filter(|state| state.summary.status == Status::Finished) {
-        let all = settings(&state.spec);
+        let all = settings(&state.summary.spec);
         let own = all.iter().find(|(name, _)| *name == claim.field).map(|(_, value)| value);
         let same =
             |side: &Value| own.is_some_and(|own| own == side || (own.is_number() && own.as_f64() == side.as_f64()));
@@ -367,7 +367,7 @@ fn test(claim: Claim, states: &[RunState]) -> Result<Tested, Error> {
         }
         sides.data = state.summary.data_name.clone();
         // The newest of several equal runs, which have equal numbers anyway.
-        sides.by_seed.entry(state.spec.seed).or_default()[side].get_or_insert(reading);
+        sides.by_seed.entry(state.summary.seed).or_default()[side].get_or_insert(reading);
     }
     let finding = |sides: Sides| {
         let pairs = sides.by_seed.into_iter().filter_map(|(seed, [a, b])| Some(pair(seed, a?, b?)));

@@ -115,7 +115,7 @@ pub(crate) async fn read(
 }
 
 fn diff(states: &[RunState], at: At) -> Diff {
-    let all = states.iter().map(|state| settings(&state.spec)).collect::<Vec<_>>();
+    let all = states.iter().map(|state| settings(&state.summary.spec)).collect::<Vec<_>>();
     let names = all.first().map(|first| first.iter().map(|(name, _)| *name)).into_iter().flatten();
     let setting = |(place, name): (usize, _)| compared(name, all.iter().map(|own| own[place].1.clone()).collect());
     let known = |name, value: &dyn Fn(&RunState) -> Value| compared(name, states.iter().map(value).collect());

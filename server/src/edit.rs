@@ -1,6 +1,6 @@
 //! What people write on a run: its name, tags, notes, and whether it is archived. Each edit is an event in the run's log.
 
-use crate::api::{Found, fields};
+use crate::api::{Found, read_request};
 use crate::error::Error;
 use crate::state::Summary;
 use axum::Json;
@@ -12,15 +12,15 @@ use trainer::event::{Edit, RunEvent};
 use trainer::spec::{SpecError, field};
 
 /// Tags of a run at most.
-const MOST_TAGS: usize = 20;
+pub(crate) const MOST_TAGS: usize = 20;
 /// Characters of a tag at most.
-const TAG_CHARS: usize = 40;
+pub(crate) const TAG_CHARS: usize = 40;
 /// Characters of the notes at most.
-const NOTES_CHARS: usize = 4000;
+pub(crate) const NOTES_CHARS: usize = 4000;
 
 /// `PATCH /runs/{id}`
 pub(crate) async fn patch(Found(run): Found, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
-    let edit = changes(read(fields(&headers, &body)?)?, &run.summary());
+    let edit = changes(read(read_request(&headers, &body)?)?, &run.summary());
     if edit != Edit::default() {
         let edited = run.clone();
         tokio::task::spawn_blocking(move || edited.amend(RunEvent::Edited(edit))).await??;

@@ -23,8 +23,6 @@ use trainer::spec::{DeviceChoice, Network, RunSpec, Variant};
 
 /// Past runs whose speed an estimate rests on, for each kind of network.
 const WITNESSES: usize = 5;
-/// Past runs that are looked at to find them.
-const LOOKED_AT: usize = 60;
 
 /// What a request would start.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -111,7 +109,7 @@ fn estimate(newest_first: &[Arc<Run>], orders: &[Order]) -> Result<(f64, usize),
         let speed = match known.iter().find(|(known, _)| *known == work) {
             Some((_, speed)) => *speed,
             None => {
-                let mut speeds = speeds(newest_first, &past, work);
+                let mut speeds = speeds(&past, work);
                 speeds.sort_by(f64::total_cmp);
                 witnesses += speeds.len();
                 let median = speeds.get(speeds.len() / 2).copied();
@@ -126,22 +124,20 @@ fn estimate(newest_first: &[Arc<Run>], orders: &[Order]) -> Result<(f64, usize),
 }
 
 /// Training images a second that the machine managed while a past run of such work had it, evaluation included.
-fn speeds(newest_first: &[Arc<Run>], past: &[Summary], work: Work) -> Vec<f64> {
-    let done = past.iter().zip(newest_first).filter(|(s, _)| s.status == Status::Finished && s.network == work.network);
-    let speeds = done.take(LOOKED_AT).filter_map(|(summary, run)| {
-        let spec = run.folder.read(&"spec.json".parse().ok()?).ok()?;
-        let spec = serde_json::from_slice::<RunSpec>(&spec).ok()?;
+fn speeds(past: &[Arc<Summary>], work: Work) -> Vec<f64> {
+    let done = past.iter().filter(|run| run.status == Status::Finished && Work::of(&run.spec) == work);
+    let speeds = done.filter_map(|summary| {
         let (from, to) = (summary.started_ms?, summary.ended_ms?);
         let seconds = to.saturating_sub(from) as f64 / 1000.0;
-        let images = f64::from(summary.epoch) * (summary.steps * spec.batch_size) as f64;
-        (Work::of(&spec) == work && seconds > 0.0).then(|| images / seconds * side_by_side(past, from, to))
+        let images = f64::from(summary.epoch) * (summary.steps * summary.spec.batch_size) as f64;
+        (seconds > 0.0).then(|| images / seconds * side_by_side(past, from, to))
     });
     speeds.take(WITNESSES).collect()
 }
 
 /// How many runs shared the machine between two times, on average: a run that had two others beside it would have been
 /// about three times as fast alone.
-fn side_by_side(past: &[Summary], from: u64, to: u64) -> f64 {
+fn side_by_side(past: &[Arc<Summary>], from: u64, to: u64) -> f64 {
     let shared = past.iter().filter_map(|other| {
         let (start, end) = (other.started_ms?, other.ended_ms.unwrap_or_else(now_ms));
         Some(end.min(to).saturating_sub(start.max(from)))

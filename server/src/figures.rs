@@ -1,6 +1,7 @@
 //! What a summary keeps of a run's epochs: [`Figures`], each metric's last and best value, and [`Curves`], the course of
 //! loss and accuracy in few points, so that a table can sort by any metric and draw each row's course without a log.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use trainer::measure::METRICS;
 const POINTS: usize = 32;
 
 /// A metric of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// After the last epoch that reported it.
     pub last: f64,
@@ -66,7 +67,7 @@ impl From<Figures> for BTreeMap<String, Figure> {
 }
 
 /// The course of a run, one value an epoch; of many epochs some at even distances, the first and the last among them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Curves {
     /// Training loss.
     pub train_loss: Vec<f32>,

@@ -41,7 +41,7 @@ pub(crate) fn settings(spec: &RunSpec) -> Vec<(&'static str, Value)> {
 
 /// The names of the settings in which the runs differ, in the usual order.
 pub(crate) fn varied(states: &[RunState]) -> Vec<&'static str> {
-    let all = states.iter().map(|state| settings(&state.spec)).collect::<Vec<_>>();
+    let all = states.iter().map(|state| settings(&state.summary.spec)).collect::<Vec<_>>();
     let Some((first, others)) = all.split_first() else { return Vec::new() };
     let differs = |at: usize| others.iter().any(|other| other.get(at) != first.get(at));
     (0..first.len()).filter(|&at| differs(at)).map(|at| first[at].0).collect()
@@ -108,7 +108,7 @@ pub(crate) struct Finished {
 pub(crate) fn group(states: &[RunState], by: &[&str], metric: &Metric) -> Vec<Group> {
     let mut groups: Vec<(Map<String, Value>, Vec<&RunState>)> = Vec::new();
     for state in states {
-        let settings = settings(&state.spec).into_iter();
+        let settings = settings(&state.summary.spec).into_iter();
         let values = settings.filter(|(name, _)| by.contains(name)).map(|(name, value)| (name.into(), value));
         let values = values.collect::<Map<_, _>>();
         match groups.iter_mut().find(|(known, _)| *known == values) {
@@ -163,7 +163,8 @@ mod tests {
     fn state(seed: u64, lambda: f64, distance: Distance, accuracies: &[f64], over: bool) -> RunState {
         let spec = RunSpec { seed, lambda, ..RunSpec::preset(Profile::Quick, Network::Deep, distance) };
         let line = |seq, event| LogLine { seq, time_ms: 0, event };
-        let scheduled = RunEvent::Scheduled { name: "a".into(), comparison: None, sweep: Some("s".into()), spec };
+        let scheduled =
+            RunEvent::Scheduled { name: "a".into(), comparison: None, sweep: Some("s".into()), spec, fork: None };
         let mut state = RunState::begin(RunId::fresh(), &line(1, scheduled)).unwrap();
         let geometry =
             Geometry { centers: [[0.0; 2]; 10], means: [[0.0; 2]; 10], weight: [[0.0; 2]; 10], bias: [0.0; 10] };
@@ -174,6 +175,7 @@ mod tests {
                 confusion: [[0; 10]; 10],
                 geometry: geometry.clone(),
                 artifacts: Vec::new(),
+                sha256: BTreeMap::new(),
             };
             state.apply(&line(2 + i as u64, RunEvent::Epoch(Box::new(report))));
         }

@@ -373,7 +373,8 @@ mod tests {
         let made = (0..40u64).map(|n| {
             let network = if n % 2 == 0 { Network::Deep } else { Network::Shallow };
             let spec = RunSpec { seed: n / 4, ..RunSpec::preset(Profile::Quick, network, Distance::Root) };
-            let scheduled = RunEvent::Scheduled { name: format!("run {n}"), comparison: None, spec, fork: None };
+            let scheduled =
+                RunEvent::Scheduled { name: format!("run {n}"), comparison: None, sweep: None, spec, fork: None };
             let state = RunState::begin(RunId::fresh(), &LogLine { seq: 1, time_ms: n, event: scheduled }).unwrap();
             // Some are equal, some unknown, and an accuracy has more digits than a short text shows.
             let accuracy = (n % 5 > 0).then(|| (n % 7) as f64 / 7.0);

@@ -14,7 +14,7 @@ use crate::scheduler::QUEUE;
 use crate::series::{MOST_POINTS, Thinned};
 use crate::state::{RunState, Summary};
 use crate::sweeps::{Grouped, Stopped};
-use crate::{api, artifacts, lifecycle, views};
+use crate::{api, artifacts, edit, lifecycle, predict, table, views};
 use axum::Json;
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -23,7 +23,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 use trainer::measure::METRICS;
-use trainer::spec::{FIELDS, Field, Kind, Variant};
+use trainer::spec::{FIELDS, Field, Kind, Variant, field};
 
 /// `GET /openapi.json`
 pub(crate) async fn json() -> Json<&'static Value> {
@@ -96,6 +96,10 @@ impl Api {
         self.add("post", path, summary)
     }
 
+    fn patch(&mut self, path: &str, summary: &str) -> Operation<'_> {
+        self.add("patch", path, summary)
+    }
+
     fn add(&mut self, method: &str, path: &str, summary: &str) -> Operation<'_> {
         let item = self.paths.entry(path).or_insert_with(|| json!({}));
         let id = format!("{method}{}", path.replace(['/', '-', '.'], "_").replace(['{', '}', '*'], ""));
@@ -107,7 +111,7 @@ impl Api {
             .fails(401, "a token is needed")
             .fails(421, "not meant for this host name")
             .fails(429, "too many requests, or a full queue");
-        if method == "post" {
+        if method != "get" {
             operation = operation
                 .fails(403, "asked for by a page of another site, or with a token that only reads")
                 .fails(408, "the body came too slowly")
@@ -222,7 +226,57 @@ fn operations(api: &mut Api) {
             operation.gives::<Planned>(200, "what would start");
         }
     }
-    api.get("/runs", "Every run, newest first").gives::<api::Listed>(200, "the runs").or_page();
+    api.get("/runs", "The runs that a query lets through, newest first unless said")
+        .query("query", text(), "The query language of docs/api.md.")
+        .query("sort", text(), "A field, with `-` before it for the largest first.")
+        .query("cursor", text(), "`next` of the page before.")
+        .query("offset", json!({"type": "integer", "minimum": 0}), "How many to leave out.")
+        .query("limit", json!({"type": "integer", "minimum": 1}), "How many runs a page holds.")
+        .query("ids", text(), "Only these, joined by commas.")
+        .query("format", json!({"enum": ["json", "ids", "csv"]}), "JSON unless said.")
+        .query("columns", text(), "Fields joined by commas, for CSV.")
+        .gives::<table::Listed<'_>>(200, "the runs")
+        .answers(200, "text/csv; charset=utf-8", text(), "")
+        .or_page()
+        .fails(400, "an unknown field or format, a query that makes no sense, or not a cursor");
+    api.get("/runs/fields", "What a query can ask for").answers(
+        200,
+        "application/json",
+        json!({"type": "object"}),
+        "the fields",
+    );
+    api.get("/runs/facets", "How many runs there are of each kind")
+        .query("query", text(), "Counted among these.")
+        .answers(200, "application/json", json!({"type": "object"}), "the counts")
+        .fails(400, "a query that makes no sense");
+    api.get("/runs/check", "What is wrong with a query").query("query", text(), "The query.").answers(
+        200,
+        "application/json",
+        json!({"type": "object"}),
+        "`error` is null where nothing is",
+    );
+    api.patch("/runs/{id}", "Rename, tag, annotate or archive a run")
+        .body(&edit_request(), "What changes; the rest stays.")
+        .gives::<Summary>(200, "as it is now")
+        .fails(400, "malformed JSON, or not an object")
+        .fails(415, "not JSON")
+        .fails(422, "a field's value")
+        .no_run();
+    api.get("/events/summaries", "The runs that changed, came or went, in one stream")
+        .query("after", text(), "A position; now unless said.")
+        .answers(200, "text/event-stream", text(), "summaries as they are now")
+        .fails(400, "not a position");
+    api.post("/runs/{id}/predict", "What a run's network says of an image")
+        .query("epoch", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}), "The newest unless said.")
+        .query("drawing", json!({"enum": [1]}), "The body is a square drawing, to be brought into MNIST's layout.")
+        .body(&pixels(), "28 × 28 grey pixels, row by row; also as application/octet-stream.")
+        .gives::<predict::Answer>(200, "embedding, probabilities, nearest test images")
+        .fails(400, "malformed JSON, or an unknown parameter")
+        .fails(415, "neither JSON nor bytes")
+        .fails(422, "no image")
+        .fails(404, "no such run, or no checkpoint kept at or before the epoch")
+        .fails(500, "the checkpoint is damaged")
+        .fails(503, "the server is shutting down");
     api.get("/runs/{id}", "All that is known of a run").gives::<RunState>(200, "its state").or_page().no_run();
     api.post("/runs/{id}/stop", "Stop a run; one that is over stays as it is")
         .gives::<Summary>(202, "stopped, or about to be")
@@ -382,6 +436,23 @@ fn operations(api: &mut Api) {
         json!({"type": "object"}),
         "this document",
     );
+}
+
+/// The schema of an edit.
+fn edit_request() -> Value {
+    let text = |most: usize| json!({"type": "string", "maxLength": most});
+    let tags = json!({"type": "array", "items": text(edit::TAG_CHARS), "maxItems": edit::MOST_TAGS});
+    let name = field("name").map(property).unwrap_or_default();
+    let properties =
+        json!({"name": name, "tags": tags, "notes": text(edit::NOTES_CHARS), "archived": {"type": "boolean"}});
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
+/// The schema of an image in JSON.
+fn pixels() -> Value {
+    let pixel = json!({"type": "integer", "minimum": 0, "maximum": 255});
+    let properties = json!({"pixels": {"type": "array", "items": pixel, "maxItems": 128 * 128}});
+    json!({"type": "object", "properties": properties, "required": ["pixels"]})
 }
 
 /// The schema of a request, from the table of fields.

@@ -8,10 +8,10 @@ use crate::state::FileRecord;
 use crate::store::RunId;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -93,7 +93,7 @@ pub(crate) struct Asked {
     drawing: Option<u8>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(crate) struct Answer {
     /// That of the checkpoint.
     epoch: u32,
@@ -105,7 +105,7 @@ pub(crate) struct Answer {
     pixels: Vec<u8>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Near {
     index: usize,
     label: Option<u8>,
@@ -118,12 +118,8 @@ pub(crate) async fn predict(
     Found(run): Found,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Result<Json<Answer>, Error> {
-    let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        _ => Error::BadRequest("the body could not be read to its end".into()),
-    })?;
     let pixels = image(pixels(&headers, &body)?, asked.drawing == Some(1))?;
     let summary = run.summary();
     if summary.epoch == 0 {

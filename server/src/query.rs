@@ -616,7 +616,8 @@ mod tests {
 
     fn run() -> Summary {
         let spec = RunSpec::preset(Profile::Quick, Network::Deep, Distance::Root);
-        let scheduled = RunEvent::Scheduled { name: "Baseline Ü 3".into(), comparison: None, spec, fork: None };
+        let scheduled =
+            RunEvent::Scheduled { name: "Baseline Ü 3".into(), comparison: None, sweep: None, spec, fork: None };
         let mut state =
             RunState::begin(RunId::fresh(), &LogLine { seq: 1, time_ms: NOW - 2 * DAY_MS, event: scheduled }).unwrap();
         let tags = Some(vec!["paper".into(), "seed study".into()]);

@@ -98,7 +98,8 @@ impl Server {
         let monitor = Monitor::default();
         let networks = Default::default();
         let phase = watch::Sender::new(Phase::Up);
-        let app = Arc::new(App { config, registry, scheduler, datasets, auth, streams, creations, monitor, networks, phase });
+        let app =
+            Arc::new(App { config, registry, scheduler, datasets, auth, streams, creations, monitor, networks, phase });
         Ok(Server { app, address, made_token: made, listener })
     }
 

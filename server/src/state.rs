@@ -129,6 +129,7 @@ pub struct Summary {
     /// What it was asked to do.
     pub spec: RunSpec,
     /// Each metric after the last epoch and at its best.
+    #[schemars(with = "std::collections::BTreeMap<String, crate::figures::Figure>")]
     pub metrics: Figures,
     /// The course of loss and accuracy, in few points.
     pub curves: Curves,

@@ -149,7 +149,7 @@ fn grouped(asked: &Asked, sweep: Option<String>, url: String, states: &[RunState
 }
 
 fn member(state: &RunState, varied: &[&'static str], metric: &Metric) -> Member {
-    let settings = settings(&state.spec).into_iter().filter(|(name, _)| varied.contains(name));
+    let settings = settings(&state.summary.spec).into_iter().filter(|(name, _)| varied.contains(name));
     let best = trainer::measure::METRICS.iter().filter_map(|m| Some((m.name, groups::best(m, &state.history)?.1)));
     Member {
         summary: state.summary.clone(),

@@ -16,6 +16,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -26,11 +27,15 @@ const CSV_ROWS: usize = 1000;
 /// Rows of the page before any script runs.
 const PAGE_ROWS: &str = "50";
 
-#[derive(Serialize)]
-struct Listed<'a> {
+/// A page of the list.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Listed<'a> {
     runs: Vec<&'a Summary>,
+    /// The cursor of the next page; null on the last.
     next: Option<&'a str>,
+    /// Runs that the query lets through.
     total: usize,
+    /// Where `/events/summaries` goes on from.
     position: String,
 }
 

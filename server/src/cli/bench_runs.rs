@@ -139,8 +139,17 @@ fn log(dice: &mut Dice, n: u32, created: u64) -> Vec<LogLine> {
         digest: "made up".into(),
     };
     let device = "made up".to_string();
-    let start =
-        Start { data, train_images: 12_000, steps_per_epoch: 188, parameters: 100_000, device, version: "0".into() };
+    let start = Start {
+        data,
+        train_images: 12_000,
+        steps_per_epoch: 188,
+        parameters: 100_000,
+        device,
+        version: "0".into(),
+        threads: None,
+        host: None,
+        commit: None,
+    };
     let name = format!("made up {n} · {} seed {}", spec.label(), spec.seed);
     let mut events = vec![scheduled(name, spec), RunEvent::Started(start)];
     let speed = 500.0 + 4000.0 * dice.share();
@@ -181,7 +190,7 @@ fn log(dice: &mut Dice, n: u32, created: u64) -> Vec<LogLine> {
 }
 
 fn scheduled(name: String, spec: RunSpec) -> RunEvent {
-    RunEvent::Scheduled { name, comparison: None, spec, fork: None }
+    RunEvent::Scheduled { name, comparison: None, sweep: None, spec, fork: None }
 }
 
 fn report(epoch: u32, metrics: std::collections::BTreeMap<String, f64>, geometry: Geometry) -> EpochReport {

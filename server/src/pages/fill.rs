@@ -167,7 +167,7 @@ fn circumstances(state: &RunState) -> Vec<SpecRow> {
 
 impl AgainView {
     fn new(state: &RunState, host: &str) -> AgainView {
-        let request = request::again(&state.summary.name, &state.spec);
+        let request = request::again(&state.summary.name, &state.summary.spec);
         let json = serde_json::to_string(&request).unwrap_or_default();
         let curl = format!("curl -X POST http://{host}/runs -H 'Content-Type: application/json' -d {}", quoted(&json));
         let flags = FIELDS.iter().filter_map(|field| {
