@@ -37,7 +37,7 @@ pub(crate) async fn answer(request: Request, next: Next) -> Response {
         parts.headers.insert(ETAG, tag);
     }
     // Kept, but asked for anew each time.
-    parts.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    parts.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     if !known {
         return Response::from_parts(parts, Body::from(bytes));
     }

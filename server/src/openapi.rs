@@ -407,6 +407,11 @@ fn operations(api: &mut Api) {
         .path_parameter("index")
         .answers(200, "image/png", binary(), "28×28 grey pixels")
         .fails(404, "not on this machine, or no such image");
+    api.get("/data/{set}/sheet/{split}", "Several images of a data set in one picture, row by row")
+        .query("indices", json!({"type": "string", "pattern": "^[0-9]{1,5}(,[0-9]{1,5}){0,255}$"}), "1 to 256 images.")
+        .answers(200, "image/png", binary(), "28 × 28 pixels each")
+        .fails(400, "no such list")
+        .fails(404, "no such image, or the set is not on this machine");
     api.get("/compare/alignment", "How the planes of several runs are laid over one of them")
         .query("runs", ids(6), "1 to 6 ids joined by commas.")
         .query("reference", json!({"type": "string"}), "The run that the others are laid over: the first unless said.")

@@ -475,11 +475,11 @@ mod tests {
         let run = &resumed.summary;
         assert_eq!((run.status, run.epoch, resumed.history.len()), (Status::Scheduled, 1, 1));
         assert_eq!((run.reason.as_deref(), run.ended_ms, run.started_ms), (None, None, Some(3000)));
-        assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.9), Some(0.9)));
+        assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.96), Some(0.96)));
         assert_eq!(resumed.damaged, ["checkpoints/last.safetensors: torn"]);
         let again = after(9);
         assert_eq!(again.history.iter().map(|report| report.epoch).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!((again.summary.test_accuracy, again.summary.best_test_accuracy), (Some(0.85), Some(0.9)));
+        assert_eq!((again.summary.test_accuracy, again.summary.best_test_accuracy), (Some(0.85), Some(0.96)));
     }
 
     #[test]

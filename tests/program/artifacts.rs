@@ -47,7 +47,7 @@ fn every_file_is_listed_and_served_as_it_is() {
 #[test]
 fn a_file_is_sent_once_or_in_parts() {
     let done = finished();
-    let target = format!("/runs/{}/artifacts/metrics.csv", done.ids[0]);
+    let target = format!("/runs/{}/artifacts/spec.json", done.ids[0]);
     let whole = done.site.get(&target);
     let tag = whole.header("etag").to_string();
     let ask = |headers: &[(&str, &str)]| done.site.send("GET", &target, headers, b"");

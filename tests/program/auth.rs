@@ -41,7 +41,7 @@ fn each_token_opens_what_it_is_for() {
     assert_eq!(ask("POST", "/runs", CHANGE).status, 422, "gets as far as its content");
     let seen = ask("GET", "/runs", LOOK);
     assert_eq!((seen.status, seen.header("cache-control")), (200, "private, no-cache"));
-    assert_eq!(seen.json(), json!({"runs": []}), "nothing was started");
+    assert_eq!(seen.json()["runs"], json!([]), "nothing was started");
     for open in ["/healthz", "/login", "/static/css/page.css"] {
         assert_eq!(site.get(open).status, 200, "{open}");
     }

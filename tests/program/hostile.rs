@@ -142,7 +142,7 @@ pub(crate) const BODIES: &[(u16, &[u8])] = &[
     (422, b"{\"epochs\": 0}"),
     (422, b"{\"epochs\": 1001}"),
     (422, b"{\"epochs\": \"1\"}"),
-    (422, b"{\"epochs\": [1]}"),
+    (422, b"{\"epochs\": [[1]]}"),
     (422, b"{\"epochs\": null}"),
     (422, b"{\"batch_size\": 4097}"),
     (422, b"{\"batch_size\": -32}"),

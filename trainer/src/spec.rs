@@ -250,6 +250,7 @@ impl RunSpec {
             "dataset" => Word(self.dataset.word()),
             "device" => Word(self.device.word()),
             "checkpoint_every" => Number(self.checkpoint_every.into()),
+            "non_finite" => Word(self.non_finite.word()),
             _ => return None,
         })
     }
