@@ -266,17 +266,14 @@ pub fn fork(state: &RunState, mut request: Map<String, Value>) -> Result<(u32, O
 }
 
 fn check_device(spec: &RunSpec) -> Result<(), SpecError> {
-    device::check(spec.device).map_err(|reason| {
+    device::check(spec.device, spec.precision).map_err(|reason| {
         SpecError::new("device", json!(spec.device), format!("a device that can be used here ({reason})"))
     })
 }
 
 /// The original numbers where a GPU carries them, minutes' worth of work elsewhere.
 fn default_profile(choice: DeviceChoice) -> Profile {
-    match device::select(choice) {
-        Ok(device) if !device.is_cpu() => Profile::Full,
-        _ => Profile::Quick,
-    }
+    if device::uses_cuda(choice) == Ok(true) { Profile::Full } else { Profile::Quick }
 }
 
 /// A request from a JSON object. A field that is there twice is an error: readers of JSON disagree on which one counts

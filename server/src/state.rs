@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trainer::checkpoint;
-use trainer::event::{DataInfo, Edit, EpochReport, Fork, Progress, RunEvent, Start};
+use trainer::event::{DataInfo, DeviceMemory, Edit, EpochReport, Fork, Progress, RunEvent, Start};
 use trainer::measure::reached;
-use trainer::spec::{Distance, Network, RunSpec, Variant};
+use trainer::spec::{Distance, Network, Precision, RunSpec, Variant};
 
 /// One line of a run's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,6 +182,10 @@ pub struct RunState {
     pub steps_per_epoch: Option<usize>,
     /// Trainable numbers of the network.
     pub parameters: Option<usize>,
+    /// The precision in use.
+    pub precision: Option<Precision>,
+    /// A GPU's memory when training began.
+    pub device_memory: Option<DeviceMemory>,
     /// Version of the program that trained.
     pub version: Option<String>,
     /// Commit it was built from, `+changes` behind it where the checkout held more.
@@ -288,6 +292,8 @@ impl RunState {
             train_images: None,
             steps_per_epoch: None,
             parameters: None,
+            precision: None,
+            device_memory: None,
             version: None,
             commit: None,
             host: None,
@@ -341,6 +347,8 @@ impl RunState {
         self.train_images = Some(start.train_images);
         self.steps_per_epoch = Some(start.steps_per_epoch);
         self.parameters = Some(start.parameters);
+        self.precision = start.precision;
+        self.device_memory = start.device_memory;
         self.version = Some(start.version.clone());
         self.commit = start.commit.clone();
         self.host = start.host.clone();

@@ -31,6 +31,8 @@ export function applyEvent(run, event) {
       run.train_images = event.train_images;
       run.steps_per_epoch = event.steps_per_epoch;
       run.parameters = event.parameters;
+      run.precision = event.precision;
+      run.device_memory = event.device_memory;
       run.version = event.version;
       run.started_ms ??= event.time_ms;
       run.steps = event.steps_per_epoch;

@@ -25,6 +25,15 @@ export function compact(x) {
   return x.toExponential(2).replace("e-", "e−").replace("-", "−");
 }
 
+/** Where a run trains, as server/src/pages/fill.rs writes it: NVIDIA H100 (CUDA), tf32, 1.9 of 85.0 GB in use. */
+export function deviceAndPrecision(run) {
+  if (!run.device) return "";
+  const memory = run.device_memory;
+  const gigabytes = (bytes) => (bytes / 1e9).toFixed(1);
+  const used = memory ? `, ${gigabytes(memory.used_bytes)} of ${gigabytes(memory.total_bytes)} GB in use` : "";
+  return `${run.device}${run.precision ? `, ${run.precision}` : ""}${used}`;
+}
+
 /** A metric's value the way its kind is read: accuracies as percent, whole numbers grouped. */
 export function metricValue(name, value) {
   if (!Number.isFinite(value)) return "–";

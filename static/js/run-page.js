@@ -1,7 +1,7 @@
 // What a run's own page has beyond a comparison of one: confusion matrix, last metrics, files, the stop button.
 
 import { h, role, say } from "./dom.js";
-import { metricValue } from "./format.js";
+import { deviceAndPrecision, metricValue } from "./format.js";
 import { reportAt, hasEnded, keptEpochs } from "./fold.js";
 import { valueOf } from "./numbers.js";
 import { selectCells, showMatrix } from "./confusion.js";
@@ -13,7 +13,7 @@ export function keepRunPage(root, run, live, comparison, metrics) {
     showConfusion(matrix, run, comparison);
     showMetrics(role(root, "metrics"), run, metrics);
     for (const [name, text] of [
-      ["device", run.device],
+      ["device", deviceAndPrecision(run)],
       ["data", run.data?.name],
     ]) {
       if (text) say(role(root, name), text);

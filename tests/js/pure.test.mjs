@@ -8,7 +8,7 @@ import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, pr
 import { BucketGrid } from "../../static/js/grid.js";
 import { drawOrder } from "../../static/js/order.js";
 import { linearTicks } from "../../static/js/ticks.js";
-import { compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
+import { deviceAndPrecision, compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
 import { Lru, parseEmbedding } from "../../static/js/embeddings.js";
 import { streamUrl } from "../../static/js/stream.js";
 import { align, runningLoss } from "../../static/js/charts.js";
@@ -58,6 +58,15 @@ test("a resumed run goes back to its checkpoint and on from there", () => {
   assert.deepEqual([run.history.length, run.progress.length, run.damaged, keptEpochs(run)], [1, 0, ["x: torn"], [1]]);
   assert.equal(applyEvent(run, epochEvent(8, 2, 0.95)), "epoch");
   assert.deepEqual([run.epoch, run.best_test_accuracy], [2, 0.95]);
+});
+
+test("a run says where it trains, in which precision, and what the GPU's memory held", () => {
+  const run = freshRun();
+  assert.equal(deviceAndPrecision(run), "");
+  const started = { seq: 2, time_ms: 5, type: "started", data: { set: "mnist", name: "MNIST" }, device: "A GPU (CUDA)", precision: "tf32", device_memory: { used_bytes: 1_940_000_000, total_bytes: 85e9 } };
+  applyEvent(run, started);
+  assert.equal(deviceAndPrecision(run), "A GPU (CUDA), tf32, 1.9 of 85.0 GB in use");
+  assert.equal(deviceAndPrecision({ device: "CPU (2 threads)", precision: "f32", device_memory: null }), "CPU (2 threads), f32");
 });
 
 test("an event that is known is ignored, a gap is told and changes nothing", () => {

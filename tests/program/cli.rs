@@ -55,6 +55,29 @@ fn train_leaves_the_artifacts_without_a_server() {
     assert!(!home.path().join("other").exists());
 }
 
+#[test]
+fn doctor_says_what_is_here_and_cuda_in_vain_says_what_is_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let output = centerscope(home.path()).arg("doctor").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}");
+    for line in ["Centerscope  ", "CPU  ", "GPU  ", "device auto  trains on the ", "images  "] {
+        assert!(told.lines().any(|l| l.replace(' ', "").starts_with(&line.replace(' ', ""))), "{line}: {told}");
+    }
+    let Some(reason) = told.lines().find_map(|line| line.strip_prefix("GPU          not used: ")) else {
+        eprintln!("SKIPPED: asking for CUDA in vain (there is a GPU here)");
+        return;
+    };
+    for command in [&["bench", "train", "--device", "cuda"][..], &["verify", "--device", "cuda", "any.json"]] {
+        let told = one_line(&centerscope(home.path()).args(command).output().unwrap());
+        assert!(told.contains(reason), "{told}");
+    }
+    let tiny = ["--variant", "v1.1", "--device", "cuda", "--out", "mine"];
+    let told = one_line(&centerscope(home.path()).arg("train").args(tiny).output().unwrap());
+    assert!(told.contains("device: got \"cuda\"") && told.contains(reason), "{told}");
+    assert!(!home.path().join("mine").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_bare_start_shows_the_comparison_and_ends_when_asked() {

@@ -87,6 +87,7 @@ fn a_request_that_makes_no_sense_is_refused_with_a_reason() {
         ("variants", json!(["v1.0", "v9"])),
         ("device", json!("tpu")),
         ("device", json!("cuda")),
+        ("precision", json!("fp8")),
         ("name", json!("a\u{7}b")),
         ("epoch", json!(3)),
     ] {

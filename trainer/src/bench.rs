@@ -3,13 +3,14 @@
 
 use crate::data::{Dataset, Images, PIXELS};
 use crate::event::{CLASSES, DataInfo, RunEvent};
+use crate::feed::Feed;
 use crate::loss::CenterLoss;
 use crate::network::CenterNet;
 use crate::ops::conv2d::{self, ConvShape};
 use crate::ops::matmul::{Into, Matrix, matmul};
 use crate::optim::Sgd;
 use crate::spec::RunSpec;
-use crate::train::{TrainError, gather, predict, train};
+use crate::train::{TrainError, predict, train};
 use candle_core::{Device, Result};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -56,12 +57,13 @@ pub fn steps(spec: &RunSpec, steps: usize, device: &Device) -> Result<StepTimes>
     let mut net_sgd = Sgd::new(net.variables(), spec.momentum)?;
     let mut center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
     let images = noise(spec.batch_size)?;
-    let batch: Vec<u32> = (0..spec.batch_size as u32).collect();
+    let feed = Feed::new(&images, device)?;
+    let batch = feed.order(&(0..spec.batch_size as u32).collect::<Vec<_>>())?;
 
     let mut times = [const { Vec::new() }; 4];
     for step in 0..=steps {
         let begun = Instant::now();
-        let (pixels, labels) = gather(&images, &batch, device)?;
+        let (pixels, labels) = feed.batch(&batch)?;
         let (output, tape) = net.forward_train(&pixels)?;
         let losses = loss.forward(&output, &labels)?;
         let forward = begun.elapsed();
@@ -202,7 +204,7 @@ fn median(times: &mut [f64]) -> f64 {
 }
 
 /// `count` images of noise: the arithmetic of a step takes the same time whatever the pixels are.
-fn noise(count: usize) -> Result<Images> {
+pub(crate) fn noise(count: usize) -> Result<Images> {
     let mut state = 1u64;
     let pixels = (0..count * PIXELS).map(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -81,12 +81,10 @@ pub fn save(about: &About, net: &CenterNet, loss: &CenterLoss, sgd: &Sgd) -> Res
     for (name, velocity) in net.export(|v| sgd.velocity(v))? {
         tensors.push((format!("momentum.{name}"), velocity));
     }
+    tensors.extend(net.export_stats()?);
     let mut arrays: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::with_capacity(tensors.len());
     for (name, tensor) in &tensors {
         arrays.push((name.clone(), tensor.dims().to_vec(), bytes(&numbers(tensor)?)));
-    }
-    for (name, values) in net.export_stats() {
-        arrays.push((name, vec![values.len()], bytes(&values)));
     }
     let views = arrays
         .iter()
@@ -190,7 +188,7 @@ impl Checkpoint {
     }
 
     fn restore_network(&self, net: &CenterNet, device: &Device) -> Result<()> {
-        net.import_stats(|name| self.tensors.get(name).map(|(_, values)| values.clone()).unwrap_or_default());
+        net.import_stats(|name| self.tensor(name, device))?;
         net.import(|name| self.tensor(name, device), |variable, tensor| variable.set(tensor))
     }
 

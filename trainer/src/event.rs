@@ -2,7 +2,7 @@
 //!
 //! Plain data; never a tensor. Heavy arrays travel beside an event as [`Artifact`]s, never inside it.
 
-use crate::spec::RunSpec;
+use crate::spec::{Precision, RunSpec};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -111,6 +111,12 @@ pub struct Start {
     pub parameters: usize,
     /// The device in use, for people: `CPU (2 threads)`.
     pub device: String,
+    /// The precision in use, whatever was asked for.
+    #[serde(default)]
+    pub precision: Option<Precision>,
+    /// The GPU's memory when training began, the network and the images in it; nothing on a CPU.
+    #[serde(default)]
+    pub device_memory: Option<DeviceMemory>,
     /// Version of the program.
     pub version: String,
     /// Threads that compute. Logs of older versions don't say.
@@ -123,6 +129,15 @@ pub struct Start {
     /// built from a checkout.
     #[serde(default)]
     pub commit: Option<String>,
+}
+
+/// Memory of a GPU, whoever uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+pub struct DeviceMemory {
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// Bytes that there are.
+    pub total_bytes: u64,
 }
 
 /// Which images a run sees.

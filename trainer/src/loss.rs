@@ -38,18 +38,25 @@ impl CenterLoss {
     /// center of its class and n_k how many images of class k the batch holds.
     ///
     /// # Errors
-    /// If `labels` has another length than the batch.
-    pub fn forward(&self, output: &Output, labels: &[u8]) -> Result<Losses> {
+    /// If `labels` (N, of u32) has another length than the batch.
+    pub fn forward(&self, output: &Output, labels: &Tensor) -> Result<Losses> {
         let device = output.embedding.device();
-        let counts = class_counts(labels);
-        let indices: Vec<u32> = labels.iter().map(|&y| y as u32).collect();
-        let weights: Vec<f32> =
-            labels.iter().map(|&y| (self.lambda / (2.0 * labels.len() as f64 * counts[y as usize])) as f32).collect();
-        let indices = Tensor::from_vec(indices, labels.len(), device)?;
-        let weights = Tensor::from_vec(weights, labels.len(), device)?;
+        #[cfg(feature = "cuda")]
+        if device.is_cuda() {
+            // One kernel, whose reports are there to be read: only the total is differentiable.
+            let arguments = [&output.embedding, &output.logits, self.centers.as_tensor(), labels];
+            let root = self.distance == Distance::Root;
+            let losses = crate::ops::cuda::objective::losses(arguments, root, self.lambda)?;
+            let (cross_entropy, center) = (losses.get(1)?.detach(), losses.get(2)?.detach());
+            return Ok(Losses { total: losses.get(0)?, cross_entropy, center });
+        }
+        let classes = labels.to_vec1::<u32>()?;
+        let counts = class_counts(classes.iter().map(|&y| y as usize));
+        let weight = |&y: &u32| (self.lambda / (2.0 * classes.len() as f64 * counts[y as usize])) as f32;
+        let weights = Tensor::from_iter(classes.iter().map(weight), device)?;
 
-        let cross_entropy = candle_nn::loss::cross_entropy(&output.logits, &indices)?;
-        let to_center = output.embedding.sub(&self.centers.index_select(&indices, 0)?)?;
+        let cross_entropy = candle_nn::loss::cross_entropy(&output.logits, labels)?;
+        let to_center = output.embedding.sub(&self.centers.index_select(labels, 0)?)?;
         let squared = to_center.sqr()?.sum(1)?;
         let distance = match self.distance {
             Distance::Squared => squared,
@@ -66,11 +73,9 @@ impl CenterLoss {
 }
 
 /// How many of `labels` each class has.
-fn class_counts(labels: &[u8]) -> [f64; CLASSES] {
+fn class_counts(labels: impl Iterator<Item = usize>) -> [f64; CLASSES] {
     let mut counts = [0.0; CLASSES];
-    for &label in labels {
-        counts[label as usize] += 1.0;
-    }
+    labels.for_each(|label| counts[label] += 1.0);
     counts
 }
 
@@ -83,7 +88,7 @@ pub fn batch_sums(
     labels: &[u8],
     centers: &[[f32; 2]; CLASSES],
 ) -> (f64, f64) {
-    let counts = class_counts(labels);
+    let counts = class_counts(labels.iter().map(|&y| y as usize));
     let mut sums = (0.0, 0.0);
     for ((e, z), &y) in embedding.iter().zip(logits).zip(labels) {
         let y = y as usize;
@@ -109,6 +114,10 @@ mod tests {
         (embedding.clone(), Output { embedding: embedding.as_tensor().clone(), logits })
     }
 
+    fn labels<const N: usize>(classes: [u32; N]) -> Tensor {
+        Tensor::new(&classes, &Device::Cpu).unwrap()
+    }
+
     /// ```python
     /// f = torch.tensor([[1., 2.], [3., -1.], [0., 0.5]], requires_grad=True)
     /// c = torch.tensor([[0., 0.]] * 10); y = torch.tensor([0, 0, 1])
@@ -124,7 +133,7 @@ mod tests {
             let loss = CenterLoss::new(distance, 1.0, 0, &Device::Cpu).unwrap();
             loss.centers.set(&Tensor::zeros((CLASSES, 2), DType::F32, &Device::Cpu).unwrap()).unwrap();
             let (_, out) = output(&[[1.0, 2.0], [3.0, -1.0], [0.0, 0.5]]);
-            let center = loss.forward(&out, &[0, 0, 1]).unwrap().center.to_scalar::<f32>().unwrap();
+            let center = loss.forward(&out, &labels([0, 0, 1])).unwrap().center.to_scalar::<f32>().unwrap();
             assert!((center as f64 - expected).abs() < 1e-6, "{distance}: {center} against {expected}");
         }
     }
@@ -134,7 +143,7 @@ mod tests {
         let loss = CenterLoss::new(Distance::Root, 1.0, 0, &Device::Cpu).unwrap();
         let centers = loss.centers.to_vec2::<f32>().unwrap();
         let (embedding, out) = output(&[[centers[3][0], centers[3][1]], [5.0, 5.0]]);
-        let losses = loss.forward(&out, &[3, 4]).unwrap();
+        let losses = loss.forward(&out, &labels([3, 4])).unwrap();
         let gradient = losses.center.backward().unwrap().get(&embedding).unwrap().to_vec2::<f32>().unwrap();
         assert_eq!(gradient[0], [0.0, 0.0]);
         assert!(gradient[1].iter().all(|g| g.is_finite() && *g != 0.0));
@@ -147,7 +156,7 @@ mod tests {
         let centers = loss.centers.to_vec2::<f32>().unwrap();
         let centers = std::array::from_fn(|k| [centers[k][0], centers[k][1]]);
         let (_, out) = output(&embedding);
-        let losses = loss.forward(&out, &[0, 0, 1]).unwrap();
+        let losses = loss.forward(&out, &labels([0, 0, 1])).unwrap();
         let sums = batch_sums((Distance::Root, 0.7), &embedding, &[[0.0; CLASSES]; 3], &[0, 0, 1], &centers);
         assert!((sums.0 / 3.0 - losses.cross_entropy.to_scalar::<f32>().unwrap() as f64).abs() < 1e-6);
         assert!((sums.1 / 3.0 - losses.center.to_scalar::<f32>().unwrap() as f64).abs() < 1e-6);

@@ -4,16 +4,15 @@
 //! names and layouts, so that a checkpoint loads into the same `nn.Sequential` there.
 
 use crate::event::CLASSES;
-use crate::ops::block::{self, Parameters, RunningStats, Saved, SharedStats};
+use crate::ops::block::{self, Parameters, RunningStats, Saved};
 use crate::ops::conv2d::{ConvShape, KERNEL};
 use crate::ops::scratch::{self, Scratch};
 use crate::ops::with_numbers;
 use crate::rng;
 use crate::spec::Network;
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{Linear, Module};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Dimensions of the embedding: it is drawn as it is, with no projection.
 pub const EMBEDDING: usize = 2;
@@ -25,19 +24,21 @@ const SHALLOW_LAYERS: usize = 9;
 const POOL: usize = 0;
 
 /// A convolution as the table above lays it out.
-struct Layer {
+pub(crate) struct Layer {
     /// Place in the original's `nn.Sequential`.
     index: usize,
+    /// Pixels along one side, in and out alike.
+    pub(crate) side: usize,
     /// Channels in.
-    input: usize,
+    pub(crate) input: usize,
     /// Channels out.
-    output: usize,
+    pub(crate) output: usize,
     /// Whether max-pool follows.
-    pool: bool,
+    pub(crate) pool: bool,
 }
 
 /// The convolutions of a network, and channels and side of the last one's output.
-fn plan(network: Network, width: f64) -> (Vec<Layer>, (usize, usize)) {
+pub(crate) fn plan(network: Network, width: f64) -> (Vec<Layer>, (usize, usize)) {
     let table = match network {
         Network::Deep => DEEP,
         Network::Shallow => &DEEP[..SHALLOW_LAYERS],
@@ -53,7 +54,7 @@ fn plan(network: Network, width: f64) -> (Vec<Layer>, (usize, usize)) {
             continue;
         }
         let output = ((entry as f64 * width) as usize).max(1);
-        layers.push(Layer { index, input: channels, output, pool: false });
+        layers.push(Layer { index, side, input: channels, output, pool: false });
         channels = output;
     }
     (layers, (channels, side))
@@ -90,22 +91,36 @@ pub struct Output {
 }
 
 /// What the backward pass needs of a forward pass in training mode.
-pub struct Tape {
-    /// The last block's output, (N, features): where candle's gradient ends.
-    features: Var,
-    /// What each block kept, in forward order.
-    saved: Vec<Saved>,
+pub enum Tape {
+    /// On a CPU.
+    Blocks {
+        /// The last block's output, (N, features): where candle's gradient ends.
+        features: Var,
+        /// What each block kept, in forward order.
+        saved: Vec<Saved>,
+    },
+    /// On a GPU candle's graph goes through the blocks.
+    #[cfg(feature = "cuda")]
+    Graph,
+}
+
+impl Output {
+    /// The same numbers without the graph behind them, which holds the memory of the whole pass.
+    pub(crate) fn detach(&self) -> Output {
+        Output { embedding: self.embedding.detach(), logits: self.logits.detach() }
+    }
 }
 
 /// Convolution, batch-norm, ReLU and perhaps max-pool.
 struct ConvBlock {
     /// Place in the original's `nn.Sequential`, for PyTorch's names.
     index: usize,
-    /// (5, 5, in, out)
+    /// (5, 5, in, out); on a GPU (out, 5, 5, in)
     weight: Var,
     /// (2, out): γ and β
     scale_shift: Var,
-    stats: SharedStats,
+    /// (2, out): running mean and variance
+    stats: Var,
     pool: bool,
 }
 
@@ -130,21 +145,18 @@ impl CenterNet {
     /// If the device has no memory left.
     pub fn new(network: Network, width: f64, seed: u64, device: &Device) -> Result<CenterNet> {
         let (layers, (channels, side)) = plan(network, width);
-        let var = |shape: &[usize]| Var::zeros(shape, candle_core::DType::F32, device);
+        let var = |shape: &[usize]| Var::zeros(shape, DType::F32, device);
         let mut blocks: Vec<ConvBlock> = Vec::new();
-        for Layer { index, input, output: out, pool } in layers {
+        for Layer { index, input, output, pool, .. } in layers {
             let scale_shift = Tensor::cat(
-                &[
-                    Tensor::ones((1, out), candle_core::DType::F32, device)?,
-                    Tensor::zeros((1, out), candle_core::DType::F32, device)?,
-                ],
+                &[Tensor::ones((1, output), DType::F32, device)?, Tensor::zeros((1, output), DType::F32, device)?],
                 0,
             )?;
             blocks.push(ConvBlock {
                 index,
-                weight: var(&[KERNEL, KERNEL, input, out])?,
+                weight: var(&conv_shape(input, output, device))?,
                 scale_shift: Var::from_tensor(&scale_shift)?,
-                stats: Arc::new(Mutex::new(RunningStats::new(out))),
+                stats: RunningStats::place(output, device)?,
                 pool,
             });
         }
@@ -181,7 +193,7 @@ impl CenterNet {
             tensor
         };
         for block in &self.blocks {
-            let (_, _, input, output) = block.weight.dims4()?;
+            let (input, output) = block.channels()?;
             let tensor = next(&[output, input, KERNEL, KERNEL], input * KERNEL * KERNEL)?;
             block.weight.set(&conv_from_torch(&tensor)?)?;
         }
@@ -209,14 +221,20 @@ impl CenterNet {
     /// # Errors
     /// If the shape is another.
     pub fn forward_train(&self, images: &Tensor) -> Result<(Output, Tape)> {
+        #[cfg(feature = "cuda")]
+        if self.device.is_cuda() {
+            return Ok((self.forward_on_gpu(images, crate::ops::cuda::block::forward_train)?, Tape::Graph));
+        }
         let mut saved = Vec::with_capacity(self.blocks.len());
         let features = self.forward_blocks(images, |block, shape, x, parameters| {
-            let (y, kept) = block::forward_train(shape, x, parameters, &block.stats, block.pool);
+            let mut stats = RunningStats::of(&block.stats)?;
+            let (y, kept) = block::forward_train(shape, x, parameters, &mut stats, block.pool);
+            stats.put(&block.stats)?;
             saved.push(kept);
-            y
+            Ok(y)
         })?;
         let features = Var::from_tensor(&features)?;
-        Ok((self.head(&features)?, Tape { features, saved }))
+        Ok((self.head(&features)?, Tape::Blocks { features, saved }))
     }
 
     /// The gradient of `loss`, a scalar of the output that came with `tape`, for every trainable variable.
@@ -226,9 +244,14 @@ impl CenterNet {
     pub fn backward(&self, tape: Tape, loss: &Tensor) -> Result<GradStore> {
         // Candle differentiates the loss and the linear layers; from the features down it is a walk back along the tape.
         let mut gradients = loss.backward()?;
-        let Some(dy) = gradients.remove(&tape.features) else { return Ok(gradients) };
+        let (features, saved) = match tape {
+            Tape::Blocks { features, saved } => (features, saved),
+            #[cfg(feature = "cuda")]
+            Tape::Graph => return Ok(gradients),
+        };
+        let Some(dy) = gradients.remove(&features) else { return Ok(gradients) };
         let mut dy = scratch::copy(&dy.flatten_all()?.to_vec1::<f32>()?);
-        for (index, (block, saved)) in self.blocks.iter().zip(tape.saved).enumerate().rev() {
+        for (index, (block, saved)) in self.blocks.iter().zip(saved).enumerate().rev() {
             // Only the first block's input, the images, has no use for a gradient.
             let found = with_numbers(&block.weight, |weight| saved.backward(weight, dy, index > 0))?;
             let of = |variable: &Var, values| Tensor::from_vec(values, variable.shape(), &self.device);
@@ -245,11 +268,29 @@ impl CenterNet {
     /// # Errors
     /// If the shape is another.
     pub fn forward_eval(&self, images: &Tensor) -> Result<Output> {
+        #[cfg(feature = "cuda")]
+        if self.device.is_cuda() {
+            return self.forward_on_gpu(images, crate::ops::cuda::block::forward_eval);
+        }
         let features = self.forward_blocks(images, |block, shape, x, parameters| {
-            let stats = block.stats.lock().unwrap_or_else(PoisonError::into_inner);
-            block::forward_eval(shape, &x, parameters, &stats, block.pool)
+            Ok(block::forward_eval(shape, &x, parameters, &RunningStats::of(&block.stats)?, block.pool))
         })?;
         self.head(&features)
+    }
+
+    /// Runs the blocks one after the other as nodes of candle's graph.
+    #[cfg(feature = "cuda")]
+    fn forward_on_gpu(
+        &self,
+        images: &Tensor,
+        run: impl Fn(&Tensor, &Tensor, &Tensor, &Var, bool) -> Result<Tensor>,
+    ) -> Result<Output> {
+        let mut hidden = images.to_dtype(crate::device::activation_type(&self.device)?)?;
+        for block in &self.blocks {
+            let weight = block.weight.to_dtype(hidden.dtype())?;
+            hidden = run(&hidden, &weight, &block.scale_shift, &block.stats, block.pool)?;
+        }
+        self.head(&hidden.flatten_from(1)?.to_dtype(DType::F32)?)
     }
 
     /// Runs the blocks one after the other: `run(block, shape, input, parameters)` gives a block's output. Returns the last one's:
@@ -257,7 +298,7 @@ impl CenterNet {
     fn forward_blocks(
         &self,
         images: &Tensor,
-        mut run: impl FnMut(&ConvBlock, ConvShape, Scratch, Parameters<'_>) -> Scratch,
+        mut run: impl FnMut(&ConvBlock, ConvShape, Scratch, Parameters<'_>) -> Result<Scratch>,
     ) -> Result<Tensor> {
         let (batch, height, width, channels) = images.dims4()?;
         if (height, width, channels) != (crate::data::SIDE, crate::data::SIDE, 1) {
@@ -269,7 +310,7 @@ impl CenterNet {
                 with_numbers(&block.scale_shift, |scale_shift| {
                     run(block, shape, hidden, Parameters { weight, scale_shift })
                 })
-            })??;
+            })???;
         }
         Tensor::from_slice(&hidden, (batch, hidden.len() / batch.max(1)), &self.device)
     }
@@ -277,11 +318,11 @@ impl CenterNet {
     /// The sizes of each block's convolution for a batch, in forward order.
     ///
     /// # Errors
-    /// Never: every weight is (5, 5, in, out).
+    /// Never: every weight has four dimensions.
     pub fn conv_shapes(&self, batch: usize) -> Result<Vec<ConvShape>> {
         let mut side = crate::data::SIDE;
         let shape_of = |block: &ConvBlock| {
-            let (_, _, in_channels, out_channels) = block.weight.dims4()?;
+            let (in_channels, out_channels) = block.channels()?;
             let shape = ConvShape { batch, side, in_channels, out_channels };
             side = if block.pool { side / 2 } else { side };
             Ok(shape)
@@ -327,14 +368,16 @@ impl CenterNet {
     }
 
     /// The running statistics of each batch-norm layer, under PyTorch's names.
-    pub fn export_stats(&self) -> Vec<(String, Vec<f32>)> {
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn export_stats(&self) -> Result<Vec<(String, Tensor)>> {
         let mut out = Vec::new();
         for block in &self.blocks {
-            let stats = block.stats.lock().unwrap_or_else(PoisonError::into_inner);
-            out.push((format!("hidden.{}.1.running_mean", block.index), stats.mean.clone()));
-            out.push((format!("hidden.{}.1.running_var", block.index), stats.var.clone()));
+            out.push((format!("hidden.{}.1.running_mean", block.index), block.stats.get(0)?));
+            out.push((format!("hidden.{}.1.running_var", block.index), block.stats.get(1)?));
         }
-        out
+        Ok(out)
     }
 
     /// The way back from [`CenterNet::export`]: hands `into` each variable with the tensor that `of` has under PyTorch's
@@ -359,12 +402,15 @@ impl CenterNet {
     }
 
     /// Sets the running statistics of each batch-norm layer: the way back from [`CenterNet::export_stats`].
-    pub fn import_stats(&self, of: impl Fn(&str) -> Vec<f32>) {
+    ///
+    /// # Errors
+    /// Those of `of`, or a tensor of another shape.
+    pub fn import_stats(&self, of: impl Fn(&str) -> Result<Tensor>) -> Result<()> {
         for block in &self.blocks {
-            let mut stats = block.stats.lock().unwrap_or_else(PoisonError::into_inner);
-            stats.mean = of(&format!("hidden.{}.1.running_mean", block.index));
-            stats.var = of(&format!("hidden.{}.1.running_var", block.index));
+            let part = |name: &str| of(&format!("hidden.{}.1.{name}", block.index));
+            block.stats.set(&Tensor::stack(&[part("running_mean")?, part("running_var")?], 0)?)?;
         }
+        Ok(())
     }
 
     /// (2, H·W·C) to (2, C·H·W).
@@ -379,13 +425,28 @@ impl CenterNet {
     }
 }
 
-/// (5, 5, in, out) to (out, in, 5, 5).
+impl ConvBlock {
+    /// Channels of the input and of the output.
+    fn channels(&self) -> Result<(usize, usize)> {
+        let (a, _, c, d) = self.weight.dims4()?;
+        Ok(if self.weight.device().is_cpu() { (c, d) } else { (d, a) })
+    }
+}
+
+/// Shape of a convolution's weight where the network is: see [`ConvBlock`].
+fn conv_shape(input: usize, output: usize, device: &Device) -> [usize; 4] {
+    if device.is_cpu() { [KERNEL, KERNEL, input, output] } else { [output, KERNEL, KERNEL, input] }
+}
+
+/// From that shape to (out, in, 5, 5).
 fn conv_to_torch(weight: &Tensor) -> Result<Tensor> {
-    weight.permute((3, 2, 0, 1))?.contiguous()
+    let order = if weight.device().is_cpu() { [3, 2, 0, 1] } else { [0, 3, 1, 2] };
+    weight.permute(order)?.contiguous()
 }
 
 fn conv_from_torch(weight: &Tensor) -> Result<Tensor> {
-    weight.permute((2, 3, 1, 0))?.contiguous()
+    let order = if weight.device().is_cpu() { [2, 3, 1, 0] } else { [0, 2, 3, 1] };
+    weight.permute(order)?.contiguous()
 }
 
 #[cfg(test)]

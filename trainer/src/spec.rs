@@ -105,6 +105,25 @@ word_enum! {
 }
 
 word_enum! {
+    /// How exactly a GPU computes. A CPU computes in f32 whatever is asked.
+    Precision {
+        /// Every product in single precision.
+        F32 = "f32",
+        /// Convolutions round their factors to TF32 (10 bits of mantissa) and sum in single precision.
+        Tf32 = "tf32",
+        /// Activations, and weights where they are multiplied, are bf16 (7 bits); weights, sums and the optimiser stay in single precision.
+        Bf16 = "bf16",
+    }
+}
+
+impl Precision {
+    /// What runs used before the field was there, and do where nothing is asked.
+    fn usual() -> Precision {
+        Precision::Tf32
+    }
+}
+
+word_enum! {
     /// A preset of every hyperparameter.
     Profile {
         /// Quarter width, 12 000 images, eight epochs: minutes on a laptop.
@@ -163,6 +182,9 @@ pub struct RunSpec {
     pub dataset: DatasetChoice,
     /// The device asked for.
     pub device: DeviceChoice,
+    /// The precision asked for; only a GPU heeds it.
+    #[serde(default = "Precision::usual")]
+    pub precision: Precision,
     /// What a step whose loss is NaN or infinite does.
     #[serde(default = "stop")]
     pub non_finite: NonFinite,
@@ -200,6 +222,7 @@ impl RunSpec {
             train_images: 60_000,
             dataset: DatasetChoice::Auto,
             device: DeviceChoice::Auto,
+            precision: Precision::usual(),
             non_finite: NonFinite::Stop,
             checkpoint_every: checkpoint::default_every(network, 1.0, epochs),
         };
@@ -250,6 +273,7 @@ impl RunSpec {
             "dataset" => Word(self.dataset.word()),
             "device" => Word(self.device.word()),
             "checkpoint_every" => Number(self.checkpoint_every.into()),
+            "precision" => Word(self.precision.word()),
             "non_finite" => Word(self.non_finite.word()),
             _ => return None,
         })
@@ -314,6 +338,7 @@ impl RunSpec {
             train_images: whole("train_images").map_or(self.train_images, |n| n as usize),
             dataset: word("dataset").and_then(DatasetChoice::from_word).unwrap_or(self.dataset),
             device: word("device").and_then(DeviceChoice::from_word).unwrap_or(self.device),
+            precision: word("precision").and_then(Precision::from_word).unwrap_or(self.precision),
             non_finite: word("non_finite").and_then(NonFinite::from_word).unwrap_or(self.non_finite),
             checkpoint_every: whole("checkpoint_every").map_or(self.checkpoint_every, |n| n as u32),
             ..self
@@ -499,6 +524,11 @@ pub const FIELDS: &[Field] = &[
         name: "device",
         kind: Kind::Word(DeviceChoice::WORDS),
         help: "Where to train; auto takes CUDA when it is there.",
+    },
+    Field {
+        name: "precision",
+        kind: Kind::Word(Precision::WORDS),
+        help: "How exactly a GPU computes; a CPU always takes f32.",
     },
     Field {
         name: "non_finite",

@@ -1,17 +1,18 @@
 //! The training loop, top to bottom.
 
 use crate::checkpoint::{self, About, Checkpoint};
-use crate::data::{Dataset, Images, PIXELS, SIDE};
+use crate::data::{Dataset, Images};
 use crate::event::{Artifact, CLASSES, Emission, EpochReport, Geometry, LossParts, RunEvent, Split, Start};
+use crate::feed::Feed;
 use crate::loss::{CenterLoss, batch_sums};
 use crate::measure::{Predictions, angular_margin, silhouette, spread};
-use crate::network::{CenterNet, Output};
+use crate::network::CenterNet;
 use crate::ops::scratch;
 use crate::optim::Sgd;
-use crate::pass::TrainingPass;
+use crate::pass::{TrainingPass, on_host};
 use crate::spec::{NonFinite, RunSpec};
-use crate::{device, npy, rng};
-use candle_core::{Device, Result, Tensor};
+use crate::{device, memory, npy, rng};
+use candle_core::{Device, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,9 @@ pub enum TrainError {
         /// The losses of that step.
         loss: LossParts,
     },
+    /// The GPU's memory is full.
+    #[error("{0}")]
+    OutOfMemory(String),
     /// A tensor operation failed.
     #[error("the trainer failed: {0}")]
     Tensor(#[from] candle_core::Error),
@@ -68,45 +72,65 @@ pub fn train(
     stop: &AtomicBool,
     emit: &mut dyn FnMut(Emission),
 ) -> std::result::Result<Outcome, TrainError> {
-    let device = device::select(spec.device).map_err(TrainError::Device)?;
-    let net = CenterNet::new(spec.network, spec.width, spec.seed, &device)?;
-    let loss = CenterLoss::new(spec.distance, spec.lambda, spec.seed, &device)?;
+    let device = device::select(spec.device, spec.precision).map_err(TrainError::Device)?;
+    train_on(&device, spec, data, from, stop, emit).map_err(|error| match error {
+        TrainError::Tensor(error) if memory::is_exhausted(&error) => {
+            TrainError::OutOfMemory(memory::advice(spec, data, device::memory()))
+        }
+        error => error,
+    })
+}
+
+fn train_on(
+    device: &Device,
+    spec: &RunSpec,
+    data: &Dataset,
+    from: Option<&Checkpoint>,
+    stop: &AtomicBool,
+    emit: &mut dyn FnMut(Emission),
+) -> std::result::Result<Outcome, TrainError> {
+    let net = CenterNet::new(spec.network, spec.width, spec.seed, device)?;
+    let loss = CenterLoss::new(spec.distance, spec.lambda, spec.seed, device)?;
     let mut net_sgd = Sgd::new(net.variables(), spec.momentum)?;
     let mut center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
     let (mut done, mut best_accuracy) = (0, None);
     if let Some(checkpoint) = from {
-        checkpoint.restore(&net, &loss, &mut net_sgd, &device)?;
+        checkpoint.restore(&net, &loss, &mut net_sgd, device)?;
         (done, best_accuracy) = (checkpoint.about.epoch, checkpoint.about.best_accuracy);
     }
 
     let train_images = spec.train_images.min(data.train.len());
     let steps = train_images.div_ceil(spec.batch_size);
-    emit(RunEvent::Started(start(data, train_images, steps, &net, &device)).into());
+    let feed = Feed::new(&data.train, device)?;
+    emit(RunEvent::Started(start(data, train_images, steps, &net, device)?).into());
 
     for epoch in done + 1..=spec.epochs {
         let epoch_begun = Instant::now();
         let lr = spec.lr_at(epoch);
         let order = rng::epoch_order(spec.seed, epoch, train_images);
-        let mut pass = TrainingPass::new(epoch, steps, train_images);
+        let on_device = feed.order(&order)?;
+        let mut pass = TrainingPass::new(epoch, steps, &order, data.train.labels());
 
         for (step, batch) in order.chunks(spec.batch_size).enumerate() {
-            let (images, labels) = gather(&data.train, batch, &device)?;
+            let (images, labels) = feed.batch(&on_device.narrow(0, step * spec.batch_size, batch.len())?)?;
             let (output, tape) = net.forward_train(&images)?;
             let losses = loss.forward(&output, &labels)?;
-            let parts = LossParts {
-                total: scalar(&losses.total)?,
-                cross_entropy: scalar(&losses.cross_entropy)?,
-                center_loss: scalar(&losses.center)?,
-            };
-            if parts.total.is_finite() {
-                let gradients = net.backward(tape, &losses.total)?;
-                net_sgd.step(&gradients, lr)?;
-                center_sgd.step(&gradients, spec.center_lr)?;
-            } else if spec.non_finite == NonFinite::Stop {
-                return Err(TrainError::Diverged { epoch, step: step + 1, loss: parts });
+            pass.keep(&losses, &output)?;
+            // To read is to wait for the device, and a GPU works on while nobody waits: it is read when there is something to
+            // tell, and at every step only where the step depends on it.
+            let reads = device.is_cpu() || spec.non_finite == NonFinite::Skip || pass.progress_due();
+            match if reads { pass.read()? } else { None } {
+                None => {
+                    let gradients = net.backward(tape, &losses.total)?;
+                    net_sgd.step(&gradients, lr)?;
+                    center_sgd.step(&gradients, spec.center_lr)?;
+                }
+                Some((step, loss)) if spec.non_finite == NonFinite::Stop => {
+                    return Err(TrainError::Diverged { epoch, step, loss });
+                }
+                Some(_) => {}
             }
-            pass.add(parts, &on_host(&output)?, batch, &labels);
-            if let Some(progress) = pass.progress_due() {
+            if let Some(progress) = pass.progress() {
                 emit(RunEvent::Progress(progress).into());
             }
             if stop.load(Ordering::Relaxed) {
@@ -114,8 +138,9 @@ pub fn train(
             }
         }
 
+        device::synchronize(device)?;
         let training_time = epoch_begun.elapsed();
-        let test = predict(&net, &data.test, &device)?;
+        let test = predict(&net, &data.test, device)?;
         let mut metrics = pass.metrics();
         let geometry = measure_test(spec, &net, &loss, &test, data.test.labels(), &mut metrics)?;
         metrics.insert("learning_rate".into(), lr);
@@ -155,41 +180,20 @@ pub fn train(
     Ok(Outcome::Finished)
 }
 
-fn start(data: &Dataset, train_images: usize, steps: usize, net: &CenterNet, device: &Device) -> Start {
-    Start {
+fn start(data: &Dataset, train_images: usize, steps: usize, net: &CenterNet, device: &Device) -> Result<Start> {
+    Ok(Start {
         data: data.info.clone(),
         train_images,
         steps_per_epoch: steps,
         parameters: net.parameter_count(),
         device: device::describe(device),
+        precision: Some(device::precision(device)?),
+        device_memory: device::memory().filter(|_| !device.is_cpu()),
         version: env!("CARGO_PKG_VERSION").into(),
         threads: Some(rayon::current_num_threads()),
         // The caller knows the program and the machine around it.
         host: None,
         commit: None,
-    }
-}
-
-/// Images by index as a tensor (N, 28, 28, 1) in [0, 1], and their labels.
-pub(crate) fn gather(images: &Images, indices: &[u32], device: &Device) -> Result<(Tensor, Vec<u8>)> {
-    let mut pixels = Vec::with_capacity(indices.len() * PIXELS);
-    for &i in indices {
-        pixels.extend(images.image(i as usize).iter().map(|&p| p as f32 / 255.0));
-    }
-    let labels = indices.iter().map(|&i| images.labels()[i as usize]).collect();
-    Ok((Tensor::from_vec(pixels, (indices.len(), SIDE, SIDE, 1), device)?, labels))
-}
-
-fn scalar(tensor: &Tensor) -> Result<f64> {
-    Ok(tensor.to_scalar::<f32>()? as f64)
-}
-
-fn on_host(output: &Output) -> Result<Predictions> {
-    let pairs = output.embedding.to_vec2::<f32>()?;
-    let logits = output.logits.to_vec2::<f32>()?;
-    Ok(Predictions {
-        embedding: pairs.iter().map(|e| [e[0], e[1]]).collect(),
-        logits: logits.iter().map(|z| std::array::from_fn::<_, CLASSES, _>(|k| z[k])).collect(),
     })
 }
 
@@ -198,14 +202,13 @@ fn on_host(output: &Output) -> Result<Predictions> {
 /// # Errors
 /// If the device fails.
 pub fn predict(net: &CenterNet, images: &Images, device: &Device) -> Result<Predictions> {
-    let mut all = Predictions::default();
-    let indices: Vec<u32> = (0..images.len() as u32).collect();
-    for batch in indices.chunks(EVAL_BATCH) {
-        let batch = on_host(&net.forward_eval(&gather(images, batch, device)?.0)?)?;
-        all.embedding.extend(batch.embedding);
-        all.logits.extend(batch.logits);
+    let feed = Feed::new(images, device)?;
+    let mut outputs = Vec::new();
+    for first in (0..images.len()).step_by(EVAL_BATCH) {
+        let batch: Vec<u32> = (first as u32..images.len().min(first + EVAL_BATCH) as u32).collect();
+        outputs.push(net.forward_eval(&feed.batch(&feed.order(&batch)?)?.0)?.detach());
     }
-    Ok(all)
+    on_host(&outputs)
 }
 
 /// Adds the metrics of the test set to `metrics` and returns the plane they were measured in.

@@ -145,6 +145,8 @@ fn log(dice: &mut Dice, n: u32, created: u64) -> Vec<LogLine> {
         steps_per_epoch: 188,
         parameters: 100_000,
         device,
+        precision: None,
+        device_memory: None,
         version: "0".into(),
         threads: None,
         host: None,

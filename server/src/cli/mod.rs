@@ -3,6 +3,7 @@
 mod bench;
 mod bench_runs;
 mod config;
+mod doctor;
 mod serve;
 mod train;
 mod transfer;
@@ -74,7 +75,8 @@ fn command(file: Option<&File>) -> Command {
         .subcommand(verify::command())
         .subcommand(bench::command())
         .subcommand(transfer::command())
-        .subcommand(trash::command());
+        .subcommand(trash::command())
+        .subcommand(doctor::command());
     with_file(Config::augment_args(command)).about("Shows how a loss shapes feature space while it trains")
 }
 
@@ -87,6 +89,7 @@ fn dispatch(matches: &ArgMatches, file: Option<&File>) -> anyhow::Result<ExitCod
         Some((bench::NAME, matches)) => bench::run(matches),
         Some((transfer::NAME, matches)) => transfer::run(matches),
         Some((trash::NAME, matches)) => trash::run(matches),
+        Some((doctor::NAME, matches)) => doctor::run(matches),
         _ => serve::run(matches, serve::Start::ComparisonIfEmpty),
     }
 }

@@ -96,7 +96,7 @@ impl RunView {
         RunView {
             panel: run.into(),
             row: run.into(),
-            device: text::or_dash(run.device.clone()),
+            device: text::or_dash(run.device.as_ref().map(|device| device_and_precision(device, state))),
             parameters: count(state.parameters),
             train_images: count(state.train_images),
             tags: run.tags.clone(),
@@ -129,6 +129,15 @@ impl RunView {
             sweep_url: run.sweep.as_ref().map(|id| format!("/sweeps/{id}")),
         }
     }
+}
+
+/// `NVIDIA H100 (CUDA), tf32, 1.9 of 85.0 GB in use`; static/js/format.js writes the same.
+fn device_and_precision(device: &str, state: &RunState) -> String {
+    let precision = state.precision.map(|precision| format!(", {precision}")).unwrap_or_default();
+    let memory = state.device_memory.map(|memory| {
+        format!(", {:.1} of {:.1} GB in use", memory.used_bytes as f64 / 1e9, memory.total_bytes as f64 / 1e9)
+    });
+    format!("{device}{precision}{}", memory.unwrap_or_default())
 }
 
 /// The fields that a fork is mostly about; a script may change others.

@@ -195,7 +195,7 @@ pub struct RunView {
     pub panel: Panel,
     /// Its numbers in a row.
     pub row: RunRow,
-    /// The device in use.
+    /// The device in use, its precision and a GPU's memory.
     pub device: String,
     /// `123 456`
     pub parameters: String,

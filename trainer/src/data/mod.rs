@@ -72,6 +72,11 @@ impl Images {
         &self.pixels[index * PIXELS..(index + 1) * PIXELS]
     }
 
+    /// Every pixel, image after image.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
     /// Every label, 0 to 9, in the order of the images.
     pub fn labels(&self) -> &[u8] {
         &self.labels

@@ -12,7 +12,7 @@ use super::conv2d::ConvShape;
 use rayon::prelude::*;
 
 /// ε of batch-norm.
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 /// Rows that one task works on.
 const ROWS: usize = 256;
 
@@ -123,6 +123,12 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
+    /// The pixels, for comparison.
+    #[cfg(test)]
+    pub(super) fn argmax(&self) -> &[u8] {
+        &self.argmax
+    }
+
     /// Room for `len` outputs.
     pub(super) fn with_len(len: usize) -> Pooled {
         Pooled { argmax: vec![0; len], z: vec![0.0; len] }

@@ -8,10 +8,10 @@
 use super::activation::{self, Normalise, Pooled, activate, activate_and_pool, moments};
 use super::conv2d::{self, ConvShape};
 use super::scratch::{self, Scratch};
-use std::sync::{Arc, Mutex, PoisonError};
+use candle_core::{DType, Device, Result, Tensor, Var};
 
 /// Weight of a batch in the running statistics.
-const MOMENTUM: f64 = 0.1;
+pub(super) const MOMENTUM: f64 = 0.1;
 
 /// Running mean and variance of a batch-norm layer, one number a channel each.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,9 +23,35 @@ pub struct RunningStats {
 }
 
 impl RunningStats {
-    /// Mean 0 and variance 1 for every channel.
-    pub fn new(channels: usize) -> RunningStats {
-        RunningStats { mean: vec![0.0; channels], var: vec![1.0; channels] }
+    /// A place for them where a network lives, (2, C): row 0 the means, at first 0, row 1 the variances, at first 1.
+    ///
+    /// # Errors
+    /// If the device has no memory left.
+    pub fn place(channels: usize, device: &Device) -> Result<Var> {
+        let mean = Tensor::zeros((1, channels), DType::F32, device)?;
+        Var::from_tensor(&Tensor::cat(&[&mean, &mean.ones_like()?], 0)?)
+    }
+
+    /// Those in such a place.
+    ///
+    /// # Errors
+    /// If the place has another shape.
+    pub fn of(place: &Var) -> Result<RunningStats> {
+        let rows: [Vec<f32>; 2] = place
+            .to_vec2()?
+            .try_into()
+            .map_err(|_| candle_core::Error::Msg("two rows of running statistics".into()).bt())?;
+        let [mean, var] = rows;
+        Ok(RunningStats { mean, var })
+    }
+
+    /// Puts them there.
+    ///
+    /// # Errors
+    /// If the place has another shape.
+    pub fn put(&self, place: &Var) -> Result<()> {
+        let numbers = [self.mean.as_slice(), &self.var].concat();
+        place.set(&Tensor::from_vec(numbers, place.shape(), place.device())?)
     }
 
     /// Joins a batch, as PyTorch does: its variance unbiased. `mean`, `var` (biased): (C), over `pixels` numbers each.
@@ -37,9 +63,6 @@ impl RunningStats {
         self.var.iter_mut().zip(var).for_each(|(old, new)| blend(old, new * unbiased));
     }
 }
-
-/// Running statistics that each training step updates.
-pub type SharedStats = Arc<Mutex<RunningStats>>;
 
 /// A block's trainable numbers.
 #[derive(Clone, Copy)]
@@ -83,13 +106,13 @@ pub fn forward_train(
     shape: ConvShape,
     x: Scratch,
     parameters: Parameters<'_>,
-    stats: &SharedStats,
+    stats: &mut RunningStats,
     pool: bool,
 ) -> (Scratch, Saved) {
     let mut z = scratch::take(shape.output_len());
     conv2d::forward(shape, &x, parameters.weight, &mut z);
     let (mean, var) = moments(&z, shape.out_channels);
-    stats.lock().unwrap_or_else(PoisonError::into_inner).join(&mean, &var, shape.pixels());
+    stats.join(&mean, &var, shape.pixels());
 
     let (gamma, beta) = parameters.scale_shift.split_at(shape.out_channels);
     let norm = Normalise::new(&mean, &var, gamma, beta);

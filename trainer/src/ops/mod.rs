@@ -1,4 +1,4 @@
-//! What candle lacks, or does badly, for these networks on a CPU.
+//! What candle lacks, or does badly, for these networks.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -11,14 +11,18 @@
 //! | [`matmul`] | matrix products on slices |
 //! | [`scratch`] | buffers that are used again |
 //! | [`sgd`] | momentum SGD in place |
+//! | `cuda` | the same on a GPU |
 //!
 //! Activations are NHWC: (N, H, W, C), channels last, so that every inner loop runs over channels. Weights are
-//! (5, 5, in, out). Reductions run in a fixed order, whatever the number of threads.
+//! (5, 5, in, out) on a CPU and (out, 5, 5, in) on a GPU, as cuDNN takes them. Reductions run in a fixed order, whatever the number of
+//! threads.
 
 mod activation;
 pub mod block;
 mod channel_sums;
 pub mod conv2d;
+#[cfg(any(feature = "cuda", test))]
+pub(crate) mod cuda;
 pub mod im2col;
 pub mod matmul;
 pub mod scratch;

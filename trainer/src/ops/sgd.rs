@@ -39,6 +39,11 @@ impl InplaceOp2 for ScaledAdd {
 /// If the shapes differ or a tensor is not contiguous f32.
 pub fn momentum_step(parameter: &Tensor, velocity: &Tensor, gradient: &Tensor, lr: f64, momentum: f64) -> Result<()> {
     let gradient = gradient.contiguous()?;
+    #[cfg(feature = "cuda")]
+    if parameter.device().is_cuda() {
+        let step = super::cuda::sgd::MomentumStep { velocity, lr: lr as f32, momentum: momentum as f32 };
+        return parameter.inplace_op2(&gradient, &step);
+    }
     velocity.inplace_op2(&gradient, &ScaledAdd { scale_dst: momentum as f32, scale_src: 1.0 })?;
     parameter.inplace_op2(velocity, &ScaledAdd { scale_dst: 1.0, scale_src: -lr as f32 })
 }
