@@ -545,7 +545,8 @@ mod tests {
                 continue;
             }
             let path = path.replace("{*name}", "{name}").replace("{file}", "{index}.png");
-            for method in ["get", "post", "delete"].into_iter().filter(|method| methods.contains(&format!("{method}(")))
+            for method in
+                ["get", "post", "patch", "delete"].into_iter().filter(|method| methods.contains(&format!("{method}(")))
             {
                 assert!(document()["paths"][&path][method].is_object(), "{method} {path} is not described");
                 known.push(format!("{method} {path}"));
