@@ -197,7 +197,7 @@ fn capabilities(chromium: &Path, profile: &Path, screen: Screen) -> Value {
     let mut options = json!({
         "binary": chromium,
         "args": [
-            "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,900",
+            "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1440,1200",
             "--force-device-scale-factor=1", "--no-first-run", format!("--user-data-dir={}", profile.display()),
         ],
     });
