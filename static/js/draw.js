@@ -127,7 +127,11 @@ export class DrawPanel {
 
   /** The bytes to ask about, null while there are none. */
   #input() {
-    if (this.#mode === "draw") return this.pad.empty ? null : this.pad.pixels();
+    if (this.#mode === "draw") {
+      // The first touch of a pen may leave nothing yet.
+      const pixels = this.pad.empty ? null : this.pad.pixels();
+      return pixels?.some((grey) => grey > 0) ? pixels : null;
+    }
     for (const { input, output, unit } of this.sliders) say(output, `${input.value.replace("-", "−")}${unit}`);
     if (!this.#image) return null;
     const asked = Object.fromEntries(this.sliders.map(({ name, input }) => [name, input.valueAsNumber]));

@@ -2,7 +2,7 @@
 
 import { h, press, role, say } from "./dom.js";
 import { hasEnded } from "./fold.js";
-import { follow } from "./stream.js";
+import { follow, streamUrl } from "./stream.js";
 import { GroupCurves } from "./group-curves.js";
 import { onThemeChange, readPalette } from "./palette.js";
 
@@ -54,6 +54,8 @@ export async function keepGroups(root, showConnection) {
   show();
 
   const active = () => data.runs.filter((run) => !hasEnded(run.status)).slice(0, MOST_FOLLOWED);
+  // The runs may have ended between the server's page and the numbers: then nobody will tell of it any more.
+  if (active().length === 0 && role(root, "stop")) await refreshTables(root);
   let due = 0;
   const refresh = async () => {
     due = 0;
@@ -63,7 +65,7 @@ export async function keepGroups(root, showConnection) {
     show();
     if (active().map((run) => run.id).join() !== followed) reopen();
   };
-  const reopen = active().length === 0 ? null : follow(active, {
+  const reopen = active().length === 0 ? null : follow(() => streamUrl(active()), {
     event: (event) => {
       const run = data.runs.find((run) => run.id === event.run);
       if (run) run.seq = event.seq;

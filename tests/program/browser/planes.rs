@@ -23,6 +23,7 @@ fn assert_same(shown: &Value, served: &Value) {
 async fn regions_shading_trails_and_alignment_follow_the_clock() {
     let Some(browser) = Browser::start(Screen::Still).await else { return };
     open_comparison(&browser).await;
+    away(&browser).await;
     let plain = plots(&browser).await;
     for (button, option) in [("Regions", "regions"), ("Probability", "shading"), ("Trails", "trails")] {
         press_button(&browser, button).await;
@@ -35,7 +36,10 @@ async fn regions_shading_trails_and_alignment_follow_the_clock() {
         browser.until(&format!("!{STATE}.comparison.options.{option}")).await;
     }
     away(&browser).await;
-    assert_eq!(plots(&browser).await, plain);
+    // A canvas drawn over again may differ in a few pixels of its edges; a layer left on it would be thousands.
+    for (n, picture) in plots(&browser).await.iter().enumerate() {
+        assert!(picture.coloured().abs_diff(plain[n].coloured()) < 20, "plot {n}: {picture:?}, not {:?}", plain[n]);
+    }
 
     // Laid over the second run: its own plane stays, the others move, and their labels say how.
     let before = point_in_plot(&browser, 1, 7).await;
