@@ -170,9 +170,9 @@ export class DrawPanel {
     context.putImageData(image, 0, 0);
   }
 
-  /** What was asked and answered last, for tests. */
+  /** What was asked last, and the answers once all are there, for tests. */
   inspect() {
-    return { mode: this.#mode, image: this.#image?.index ?? null, answers: this.results.map((result) => result.answer) };
+    return { mode: this.#mode, image: this.#image?.index ?? null, answers: this.results.map((result) => (this.#busy ? null : result.answer)) };
   }
 }
 

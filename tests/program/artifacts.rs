@@ -102,7 +102,7 @@ fn the_archive_holds_the_whole_run() {
 #[test]
 fn the_compact_embedding_is_the_npy_file_in_fewer_bits() {
     let done = finished();
-    for (split, count) in [("test", 2000), ("train", 64)] {
+    for (split, count) in [("test", 2000), ("train", 3200)] {
         let target = format!("/runs/{}/embeddings/2?split={split}", done.ids[1]);
         let compact = done.site.get(&target).body;
         let npy = done.site.get(&format!("{target}&format=npy")).body;

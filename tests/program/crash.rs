@@ -130,7 +130,7 @@ fn harness(points: usize) {
         "{points} kills, {} runs, {epochs} epochs seen, 0 lost; {torn} times something half done was left",
         seen.len()
     );
-    assert!(epochs > points);
+    assert!(epochs > 0, "nobody saw an epoch: nothing was tried");
 }
 
 /// What a new start makes of the folder, and whether there was something half done in it.

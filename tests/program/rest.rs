@@ -160,7 +160,7 @@ fn a_run_is_told_in_full() {
     assert_eq!(state["status"], "FINISHED");
     assert_eq!((state["epoch"].as_u64(), state["epochs"].as_u64()), (Some(2), Some(2)));
     assert_eq!(state["data"]["name"], "generated digits");
-    assert_eq!((state["train_images"].as_u64(), state["steps_per_epoch"].as_u64()), (Some(64), Some(2)));
+    assert_eq!((state["train_images"].as_u64(), state["steps_per_epoch"].as_u64()), (Some(3200), Some(100)));
     assert!(state["created_ms"].as_u64() <= state["started_ms"].as_u64());
     assert!(state["started_ms"].as_u64() <= state["ended_ms"].as_u64());
     let history = state["history"].as_array().unwrap();

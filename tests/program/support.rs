@@ -282,7 +282,7 @@ pub(crate) fn finished() -> &'static Finished {
         let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let runs_dir = home.path().join("runs");
         let site = Site::start(&runs_dir);
-        let ids = site.start_runs(tiny(json!({"seed": 5, "name": "shared", "train_images": 3200, "lr": 0.02})));
+        let ids = site.start_runs(tiny(json!({"seed": 5, "name": "shared", "train_images": 3200})));
         site.events(&format!("/events?runs={}", ids.join(",")), None).rest();
         Finished { site, ids, _home: home, runs_dir }
     })

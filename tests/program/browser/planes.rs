@@ -66,6 +66,7 @@ async fn regions_shading_trails_and_alignment_follow_the_clock() {
     assert!(labels[1].as_str().unwrap().starts_with("raw axes"), "{labels}");
 
     // The address keeps it, and each epoch has a map of its own.
+    browser.value("document.activeElement.blur()").await;
     browser.press(&Key::Left).await;
     browser.until(&aligned(1)).await;
     browser.client.refresh().await.unwrap();
