@@ -69,6 +69,7 @@ async fn regions_shading_trails_and_alignment_follow_the_clock() {
     browser.value("document.activeElement.blur()").await;
     browser.press(&Key::Left).await;
     browser.until(&aligned(1)).await;
+    browser.until("location.search.includes('epoch=1')").await;
     browser.client.refresh().await.unwrap();
     browser.until(&aligned(1)).await;
     assert_same(&browser.value(&shown).await[2], &served(1)[2]["alignment"]);
@@ -110,7 +111,7 @@ async fn a_drawn_digit_lands_in_every_plot() {
     // Spoilt, it lands elsewhere; the clock takes it to the other epoch's networks.
     let slider = "document.querySelector('.spoil [name=degrees]')";
     browser.value(&format!("({slider}.value = 60, {slider}.dispatchEvent(new Event('input')))")).await;
-    browser.until(&format!("{answers}[0].embedding[0] !== {}", seen[0]["embedding"][0])).await;
+    browser.until(&format!("{answers}[0] && {answers}[0].embedding[0] !== {}", seen[0]["embedding"][0])).await;
     browser.value("document.activeElement.blur()").await;
     browser.press(&Key::Left).await;
     browser.until(&at(1)).await;
