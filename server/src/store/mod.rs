@@ -28,7 +28,8 @@ pub use trash::Trash;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 /// The log's file name.
 pub const LOG: &str = "events.jsonl";
@@ -39,6 +40,9 @@ pub const SUMMARY: &str = "run.json";
 const VERSION: &str = ".version";
 /// The version that is written: 2 added runs that were resumed, forked or edited. A folder without the file has 1.
 const FORMAT: u32 = 2;
+
+/// How long a server may take to let go of the folder: who starts again at once meets the one before on its way out.
+const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// The folder of all runs.
 #[derive(Debug)]
@@ -85,10 +89,14 @@ impl Store {
         fs::create_dir_all(root).map_err(unwritable)?;
         let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
         let lock = options.open(root.join(".lock")).map_err(unwritable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(root.into())),
-            Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+        let started = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if started.elapsed() < LETTING_GO => thread::sleep(LETTING_GO / 20),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(root.into())),
+                Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+            }
         }
         match version(root).map_err(unwritable)? {
             FORMAT => {}
