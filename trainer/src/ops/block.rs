@@ -165,3 +165,122 @@ pub fn forward_eval(
     }
     y
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::conv2d::{KERNEL, PADDING};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// (batch, side, in, out): a batch of one, odd sides, channels that fill no vector, one image channel as in the first block.
+    const SHAPES: [(usize, usize, usize, usize); 5] =
+        [(1, 7, 3, 5), (3, 5, 2, 4), (2, 6, 5, 3), (4, 3, 3, 2), (1, 8, 1, 3)];
+
+    /// The block in f64, as its formulas read: batch statistics, or `stats`.
+    fn plain(shape: ConvShape, x: &[f64], w: &[f64], scale_shift: &[f64], stats: Option<(&[f64], &[f64])>) -> Vec<f64> {
+        let (side, ci, co) = (shape.side, shape.in_channels, shape.out_channels);
+        let mut z = vec![0.0; shape.output_len()];
+        for (pixel, z) in z.chunks_mut(co).enumerate() {
+            let (n, y, x0) = (pixel / (side * side), pixel / side % side, pixel % side);
+            for tap in 0..KERNEL * KERNEL {
+                let (iy, ix) = ((y + tap / KERNEL).wrapping_sub(PADDING), (x0 + tap % KERNEL).wrapping_sub(PADDING));
+                if iy < side && ix < side {
+                    for i in 0..ci {
+                        let input = x[((n * side + iy) * side + ix) * ci + i];
+                        (0..co).for_each(|o| z[o] += input * w[(tap * ci + i) * co + o]);
+                    }
+                }
+            }
+        }
+        let pixels = shape.pixels() as f64;
+        for o in 0..co {
+            let of = |f: &dyn Fn(f64) -> f64| z.iter().skip(o).step_by(co).map(|&z| f(z)).sum::<f64>() / pixels;
+            let (mean, var) = stats.map_or_else(
+                || {
+                    let mean = of(&|z| z);
+                    (mean, of(&|z| (z - mean).powi(2)))
+                },
+                |(mean, var)| (mean[o], var[o]),
+            );
+            let std = (var + activation::EPSILON).sqrt();
+            for z in z.iter_mut().skip(o).step_by(co) {
+                *z = (scale_shift[o] * (*z - mean) / std + scale_shift[co + o]).max(0.0);
+            }
+        }
+        z
+    }
+
+    /// The maximum of each 2×2 window; a last odd row or column is dropped.
+    fn pooled(shape: ConvShape, y: &[f64]) -> Vec<f64> {
+        let (side, half, co) = (shape.side, shape.side / 2, shape.out_channels);
+        let at = |n: usize, row: usize, column: usize, o: usize| y[((n * side + row) * side + column) * co + o];
+        let places = (0..shape.batch * half * half).flat_map(|place| (0..co).map(move |o| (place, o)));
+        places
+            .map(|(place, o)| {
+                let (n, row, column) = (place / (half * half), place / half % half * 2, place % half * 2);
+                let window = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(r, c)| at(n, row + r, column + c, o));
+                window.into_iter().fold(f64::MIN, f64::max)
+            })
+            .collect()
+    }
+
+    fn wide(values: &[f32]) -> Vec<f64> {
+        values.iter().map(|&v| v as f64).collect()
+    }
+
+    #[track_caller]
+    fn assert_near(found: &[f32], exact: &[f64], what: &str) {
+        let square = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+        let error = square(&mut found.iter().zip(exact).map(|(&f, e)| f as f64 - e));
+        let error = error / square(&mut exact.iter().copied());
+        assert!(found.len() == exact.len() && error < 2e-5, "{what} is off by {error:e}");
+    }
+
+    /// Output, gradients (by finite differences, in f64) and what the running statistics become.
+    #[test]
+    fn a_block_agrees_with_its_formulas_and_finite_differences() {
+        for ((batch, side, in_channels, out_channels), pool) in SHAPES.into_iter().flat_map(|s| [(s, false), (s, true)])
+        {
+            let shape = ConvShape { batch, side, in_channels, out_channels };
+            let mut rng = ChaCha8Rng::seed_from_u64(11);
+            let mut random = |len: usize| (0..len).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+            let (x, weight) = (random(shape.input_len()), random(shape.weight_len()));
+            let (scale_shift, dy) = (random(2 * out_channels), random(output_len(shape, pool)));
+            let parameters = Parameters { weight: &weight, scale_shift: &scale_shift };
+            let output = |x: &[f64], w: &[f64], s: &[f64], stats| {
+                let y = plain(shape, x, w, s, stats);
+                if pool { pooled(shape, &y) } else { y }
+            };
+            let name = |what: &str| format!("{what} of {shape:?}, pool: {pool},");
+
+            let mut stats = RunningStats { mean: vec![0.5; out_channels], var: vec![2.0; out_channels] };
+            let (y, saved) = forward_train(shape, scratch::copy(&x), parameters, &mut stats, pool);
+            let exact = [wide(&x), wide(&weight), wide(&scale_shift)];
+            assert_near(&y, &output(&exact[0], &exact[1], &exact[2], None), &name("y"));
+
+            // The loss Σ dy·y, moved by each number of each argument in turn.
+            let dy_wide = wide(&dy);
+            let slopes = |argument: usize| {
+                let mut moved = exact.clone();
+                let mut loss_at = |i: usize, value: f64| {
+                    moved[argument][i] = value;
+                    let y = output(&moved[0], &moved[1], &moved[2], None);
+                    moved[argument][i] = exact[argument][i];
+                    y.iter().zip(&dy_wide).map(|(y, dy)| y * dy).sum::<f64>()
+                };
+                let step = 1e-6;
+                let slope = |(i, &v): (usize, &f64)| (loss_at(i, v + step) - loss_at(i, v - step)) / (2.0 * step);
+                exact[argument].iter().enumerate().map(slope).collect::<Vec<_>>()
+            };
+            let found = saved.backward(&weight, scratch::copy(&dy), true);
+            assert_near(&found.x.unwrap(), &slopes(0), &name("dx"));
+            assert_near(&found.weight, &slopes(1), &name("dw"));
+            assert_near(&found.scale_shift, &slopes(2), &name("dγ, dβ"));
+
+            let (mean, var) = (wide(&stats.mean), wide(&stats.var));
+            let y = forward_eval(shape, &x, parameters, &stats, pool);
+            assert_near(&y, &output(&exact[0], &exact[1], &exact[2], Some((&mean, &var))), &name("y in evaluation"));
+        }
+    }
+}

@@ -25,6 +25,8 @@ const GROUP_TILES: usize = 64;
 /// and more where the weight has many (in, out) pairs: each product packs a plane of them anew.
 const LARGE_GROUP_TILES: usize = 256;
 const LARGE_WEIGHT: usize = 1 << 15;
+/// Numbers of the planes that may be open at a time in the forward pass, where a group for each thread is not more: 32 MB.
+const OPEN_NUMBERS: usize = 1 << 23;
 /// Groups that a batch is cut into at least, where it has the tiles.
 const GROUPS: usize = 4;
 /// Numbers between two planes that are never used: planes a power of two apart would fall into the same cache sets.
@@ -89,22 +91,23 @@ pub fn products(shape: ConvShape) -> usize {
 pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
     let plan = Plan::new(shape);
     let u = map_weight(shape, weight);
-    let pairs = shape.in_channels * shape.out_channels;
-    z.par_chunks_mut(plan.output()).zip(x.par_chunks(plan.input())).for_each(|(z, x)| {
+    let (ins, outs) = (shape.in_channels, shape.out_channels);
+    let group = |z: &mut [f32], x: &[f32]| {
         let tiles = plan.tiles_of(x.len());
-        let mut v = scratch::take(plan.planes(shape.in_channels));
-        let mut m = scratch::take(plan.planes(shape.out_channels));
-        run(shape.in_channels, Input { group: plan.group(shape.in_channels), x, v: &mut v });
+        let (mut v, mut m) = (scratch::take(plan.planes(ins)), scratch::take(plan.planes(outs)));
+        run(ins, Input { group: plan.group(ins), x, v: &mut v });
         // Planes in parallel too: a machine may have more threads than the batch has groups.
-        let planes =
-            m.par_chunks_mut(plan.stride(shape.out_channels)).zip(v.par_chunks(plan.stride(shape.in_channels)));
-        planes.zip(u.par_chunks(pairs)).for_each(|((m, v), u)| {
-            let (v, u) =
-                (Matrix::new(v, tiles, shape.in_channels), Matrix::new(u, shape.in_channels, shape.out_channels));
-            matmul(m, Into::Replace, v, u);
+        let planes = m.par_chunks_mut(plan.stride(outs)).zip(v.par_chunks(plan.stride(ins)));
+        planes.zip(u.par_chunks(ins * outs)).for_each(|((m, v), u)| {
+            matmul(m, Into::Replace, Matrix::new(v, tiles, ins), Matrix::new(u, ins, outs));
         });
-        run(shape.out_channels, Output { group: plan.group(shape.out_channels), m: &m, z });
-    });
+        run(outs, Output { group: plan.group(outs), m: &m, z });
+    };
+    // A thread that waits for planes begins another group meanwhile, so more groups can be open than there are threads.
+    let at_once = (OPEN_NUMBERS / (plan.planes(ins) + plan.planes(outs))).max(rayon::current_num_threads());
+    for (z, x) in z.chunks_mut(plan.output() * at_once).zip(x.chunks(plan.input() * at_once)) {
+        z.par_chunks_mut(plan.output()).zip(x.par_chunks(plan.input())).for_each(|(z, x)| group(z, x));
+    }
 }
 
 /// See [`super::conv2d::backward`].

@@ -326,3 +326,49 @@ pub(super) fn run(channels: usize, transform: impl WithSimd<Output = ()>) {
     }
     Arch::new().dispatch(transform);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Channels that fill no register of any width, and tiles that reach over the border.
+    const GROUP: Group = Group { side: 7, channels: 11, stride: 2 * 4 * 11 + 3 };
+    const IMAGES: usize = 2;
+
+    /// The results of all six maps on one device's registers. `dispatch` runs a map.
+    macro_rules! all_maps {
+        ($dispatch:expr) => {{
+            let wave = |len: usize| (0..len).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<_>>();
+            let (pixels, planes) = (wave(GROUP.image() * IMAGES), wave(GROUP.stride * PLANES));
+            let (mut v, mut dx) = (vec![0.0; planes.len()], vec![0.0; pixels.len()]);
+            let (mut dm, mut z) = (v.clone(), dx.clone());
+            $dispatch(Input { group: GROUP, x: &pixels, v: &mut v });
+            $dispatch(InputAdjoint { group: GROUP, dv: &planes, dx: &mut dx });
+            $dispatch(Output { group: GROUP, m: &planes, z: &mut z });
+            $dispatch(OutputAdjoint { group: GROUP, dz: &pixels, dm: &mut dm });
+            let (weight, du) = (wave(TAPS * TAPS * 13), wave(PLANES * 13));
+            let (mut u, mut dw) = (vec![0.0; du.len()], vec![0.0; weight.len()]);
+            $dispatch(Filter { weight: weight.chunks(13).collect(), u: u.chunks_mut(13).collect() });
+            $dispatch(FilterAdjoint { du: du.chunks(13).collect(), dw: dw.chunks_mut(13).collect() });
+            [v, dx, z, dm, u, dw]
+        }};
+    }
+
+    /// What a machine without vector instructions of its own runs gives what this machine's give.
+    #[test]
+    fn every_register_width_gives_the_same_maps() {
+        let here = all_maps!(|map| run(GROUP.channels, map));
+        let portable = [
+            all_maps!(|map| pulp::Scalar.vectorize(map)),
+            all_maps!(|map| pulp::Scalar128b.vectorize(map)),
+            all_maps!(|map| pulp::Scalar256b.vectorize(map)),
+        ];
+        for (width, maps) in portable.iter().enumerate() {
+            for (map, (found, expected)) in maps.iter().zip(&here).enumerate() {
+                let apart = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+                let size = expected.iter().map(|e| e.abs()).fold(0.0, f32::max);
+                assert!(size > 0.1 && apart < 1e-5 * size, "map {map}, width {width}: apart by {apart} of {size}");
+            }
+        }
+    }
+}
