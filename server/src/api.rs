@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use trainer::measure::{METRICS, MILESTONES, Metric, Milestone};
 use trainer::spec::Variant;
 
@@ -155,6 +156,9 @@ pub(crate) async fn read(
     Ok(([(VARY, "Accept")], Json(run.state().await?)).into_response())
 }
 
+/// A trainer ends after its step: time enough that the answer to "stop" tells of the end, except on a slow machine.
+const STOPPING: Duration = Duration::from_secs(3);
+
 /// `POST /runs/{id}/stop`
 pub(crate) async fn stop(
     State(app): State<Arc<App>>,
@@ -163,6 +167,7 @@ pub(crate) async fn stop(
 ) -> Result<Response, Error> {
     let stopped = run.clone();
     tokio::task::spawn_blocking(move || app.scheduler.stop(&stopped, "stopped by hand")).await?;
+    run.over_within(STOPPING).await;
     let summary = run.summary();
     Ok(match wants_html(&headers) {
         true => Redirect::to(&summary.url).into_response(),

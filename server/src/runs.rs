@@ -20,7 +20,7 @@ use serde::Deserialize;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use trainer::event::{Emission, RunEvent};
 use trainer::spec::RunSpec;
@@ -230,6 +230,14 @@ impl Run {
     /// Where the run stands.
     pub fn status(&self) -> Status {
         self.peek(|summary, _| summary.status)
+    }
+
+    /// Waits until the run is over, but not longer than `patience`.
+    pub async fn over_within(&self, patience: Duration) {
+        let mut bell = self.bell();
+        let over = async { while !self.status().is_over() && bell.changed().await.is_ok() {} };
+        // Whether it came to that, its status says.
+        let _ = tokio::time::timeout(patience, over).await;
     }
 
     /// Looks at the summary, and at the spec of a run that isn't over, without a copy.

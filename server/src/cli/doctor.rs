@@ -4,7 +4,7 @@ use crate::config::DataArgs;
 use crate::text;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::process::ExitCode;
-use trainer::data::{self, DataOptions};
+use trainer::data::{self, DataError, DataOptions};
 use trainer::device::{self, Gpu};
 use trainer::spec::{DatasetChoice, DeviceChoice};
 
@@ -33,12 +33,16 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     say("device auto", &format!("trains {auto}"));
 
     // Only what is here already: to be asked how things are is no reason for a download.
-    let options = DataOptions { offline: true, ..(&DataArgs::from_arg_matches(matches)?).into() };
+    let asked: DataOptions = (&DataArgs::from_arg_matches(matches)?).into();
+    let options = DataOptions { offline: true, ..asked.clone() };
     match data::load(DatasetChoice::Mnist, &options, &mut |_| {}) {
         Ok(set) => {
             let count = |n: usize| text::thousands(n as u64);
             let (train, test) = (count(set.train.len()), count(set.test.len()));
             say("images", &format!("{}: {train} to train on, {test} to test on", set.info.name));
+        }
+        Err(DataError::Absent(_)) if !asked.offline => {
+            say("images", "MNIST is not on this machine yet: the first run that needs it downloads it (11 MB)");
         }
         Err(reason) => say("images", &format!("{reason}")),
     }

@@ -22,6 +22,9 @@ use tokio::task::JoinSet;
 /// How long anything but the measurements may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Between two questions how the server is: fifty a second.
+const PAUSE: Duration = Duration::from_millis(20);
+
 pub(super) fn command() -> Command {
     let number = |name: &'static str, usual: &'static str, most: i64, help: &'static str| {
         Arg::new(name).long(name).default_value(usual).value_parser(value_parser!(u16).range(0..=most)).help(help)
@@ -52,6 +55,8 @@ struct Figures {
     open_handles: [f64; 3],
     /// Streams that the server counted: before, with watchers, after.
     streams: [f64; 3],
+    /// How long `GET /healthz` takes, 99th percentile: before, with watchers, after.
+    health_p99_ms: [f64; 3],
     epoch_events: Delivery,
     other_events: Delivery,
     /// Events that came twice, out of order, or not at all.
@@ -120,6 +125,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         resident_mib: three(|m| m.resident_mib),
         open_handles: three(|m| m.open_handles),
         streams: three(|m| m.streams),
+        health_p99_ms: three(|m| m.health_p99_ms),
         epoch_events: Delivery::of(epoch),
         other_events: Delivery::of(other),
         out_of_order: crowd.out_of_order.load(Ordering::Relaxed),
@@ -145,6 +151,8 @@ fn show(figures: &Figures) {
     ] {
         println!("{what}: {before:.0} before, {with:.0} with watchers, {after:.0} after");
     }
+    let [before, with, after] = figures.health_p99_ms;
+    println!("GET /healthz, p99, ms: {before:.1} before, {with:.1} with watchers, {after:.1} after");
     for (what, delivery) in [("epoch events", &figures.epoch_events), ("other events", &figures.other_events)] {
         let Delivery { count, median_ms, p99_ms, most_ms } = delivery;
         println!("{what}: {count} delivered, median {median_ms:.1} ms, p99 {p99_ms:.1} ms, at most {most_ms:.1} ms");
@@ -268,6 +276,7 @@ struct Measured {
     resident_mib: f64,
     open_handles: f64,
     streams: f64,
+    health_p99_ms: f64,
 }
 
 impl Server {
@@ -333,11 +342,18 @@ impl Server {
         Ok(runs.iter().map(|run| number(run, "epoch") * number(run, "steps") + number(run, "step")).sum())
     }
 
-    /// Looks at the beginning and at the end of `length`; `begin` is called between the two.
+    /// Looks at the beginning and at the end of `length`, and asks how the server is in between; `begin` is called after
+    /// the first look.
     fn measure(&self, length: Duration, begin: impl FnOnce()) -> anyhow::Result<Measured> {
         let (steps, start) = (self.steps()?, Instant::now());
         begin();
-        std::thread::sleep(length);
+        let mut answers = Vec::new();
+        while start.elapsed() < length {
+            let asked = Instant::now();
+            self.ask("GET", "/healthz", "")?;
+            answers.push(asked.elapsed().as_secs_f64() * 1000.0);
+            std::thread::sleep(PAUSE);
+        }
         let steps_per_s = (self.steps()? - steps) / start.elapsed().as_secs_f64();
         let metrics = self.ask("GET", "/metrics", "")?;
         let gauge = |name: &str| gauge(&metrics, name).unwrap_or_default();
@@ -346,6 +362,7 @@ impl Server {
             resident_mib: gauge("process_resident_memory_bytes") / f64::from(1 << 20),
             open_handles: gauge("process_open_fds"),
             streams: gauge("centerscope_watchers"),
+            health_p99_ms: Delivery::of(answers).p99_ms,
         })
     }
 
