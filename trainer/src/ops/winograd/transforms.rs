@@ -317,6 +317,7 @@ impl WithSimd for FilterAdjoint<'_> {
 
 /// Runs a transform over `channels` channels with this machine's widest vectors, or with narrower ones where those fit
 /// the channels and the widest don't.
+#[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "there is one width"))]
 pub(super) fn run(channels: usize, transform: impl WithSimd<Output = ()>) {
     #[cfg(target_arch = "x86_64")]
     if channels % 16 == 8
