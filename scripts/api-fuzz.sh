@@ -33,8 +33,12 @@ include-path-regex = "^/sweeps/"
 parameters = { "path.id" = "$sweep" }
 
 [[operations]]
-include-path-regex = "^/(diff|groups)$"
+include-path-regex = "^/(diff|groups|compare/alignment)$"
 parameters = { "query.runs" = "$ids" }
+
+[[operations]]
+include-path-regex = "/fork$"
+parameters = { "path.id" = "${ids%%,*}" }
 
 [[operations]]
 include-path-regex = "/embeddings/"

@@ -184,8 +184,8 @@ fn metrics(states: &[RunState], at: At) -> Vec<MetricDiff> {
 /// A confusion matrix as shares of each row's images.
 fn shares(report: &EpochReport) -> [[f64; CLASSES]; CLASSES] {
     report.confusion.map(|row| {
-        let sum = row.iter().sum::<u32>().max(1);
-        row.map(|count| f64::from(count) / f64::from(sum))
+        let sum = row.iter().copied().map(f64::from).sum::<f64>().max(1.0);
+        row.map(|count| f64::from(count) / sum)
     })
 }
 

@@ -140,9 +140,9 @@ fn speeds(past: &[Arc<Summary>], work: Work) -> Vec<f64> {
 fn side_by_side(past: &[Arc<Summary>], from: u64, to: u64) -> f64 {
     let shared = past.iter().filter_map(|other| {
         let (start, end) = (other.started_ms?, other.ended_ms.unwrap_or_else(now_ms));
-        Some(end.min(to).saturating_sub(start.max(from)))
+        Some(end.min(to).saturating_sub(start.max(from)) as f64)
     });
-    shared.sum::<u64>() as f64 / (to - from) as f64
+    shared.sum::<f64>() / (to - from) as f64
 }
 
 /// The estimate for people: `about 9 min`, or `unknown`.

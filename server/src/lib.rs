@@ -8,6 +8,7 @@
 //! | [`runs`], [`registry`], [`changes`] | one run as the server holds it; all of them; which changed since when |
 //! | [`checkpoints`] | which epochs a run can go on from |
 //! | [`scheduler`], [`recorder`] | who trains when; one training from start to end |
+//! | `background`, `room` | training gives way to whoever is answered, and begins only where there is memory for it |
 //! | [`series`] | long series in few points |
 //! | [`datasets`] | the images, loaded once |
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
@@ -58,6 +59,7 @@ mod alignment;
 mod api;
 mod artifacts;
 mod assets;
+mod background;
 mod claims;
 mod conditional;
 mod connections;
@@ -75,6 +77,7 @@ mod live;
 mod openapi;
 mod predict;
 mod replay;
+mod room;
 mod summaries;
 mod sweeps;
 mod table;
@@ -112,7 +115,7 @@ pub struct App {
     pub auth: Auth,
     /// The live streams that are open.
     pub streams: Arc<Streams>,
-    /// How fast runs may be created.
+    /// How fast runs may be created and resumed.
     pub creations: Bucket,
     /// What is remembered for `/metrics`.
     pub monitor: Monitor,
@@ -123,13 +126,15 @@ pub struct App {
 }
 
 impl App {
-    /// Counts a request that is about to create runs.
+    /// Counts a request that is about to create runs, or to resume one.
     ///
     /// # Errors
     /// There were too many lately.
     pub fn may_create(&self) -> Result<(), Error> {
         self.creations.take().map_err(|wait| {
-            let detail = format!("runs may be created {CREATIONS_PER_S} times a second: wait a moment, then try again");
+            let detail = format!(
+                "runs may be created and resumed {CREATIONS_PER_S} times a second: wait a moment, then try again"
+            );
             Error::TooMany { detail, retry_s: wait.as_secs() + 1 }
         })
     }

@@ -26,6 +26,7 @@ pub(crate) async fn resume(
     Found(run): Found,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    app.may_create()?;
     let resumed = run.clone();
     tokio::task::spawn_blocking(move || app.scheduler.resume(&resumed)).await??;
     let summary = run.summary();

@@ -29,7 +29,7 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(120);
 pub const CONNECTIONS: usize = 512;
 /// Live streams of one address at once. This machine's own is only counted in the total: a proxy has it, too.
 pub const STREAMS_OF_ONE: usize = 64;
-/// Requests that create runs: this many at once …
+/// Requests that create or resume runs: this many at once …
 pub const CREATIONS: f64 = 60.0;
 /// … and then this many a second.
 pub const CREATIONS_PER_S: f64 = 4.0;

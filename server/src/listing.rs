@@ -3,17 +3,24 @@
 //! Everything is in memory, so a list is one pass over all summaries: filter, pick the page, sort the page. A page begins
 //! where the last one ended ([`Cursor`]), so that runs that come or go meanwhile neither repeat nor skip another.
 
+mod csv;
+mod facets;
+mod order;
+
 use crate::error::Error;
-use crate::fields::{self, Field, USUAL_COLUMNS, Value, field, fields};
 use crate::query::Query;
 use crate::runs::now_ms;
 use crate::state::Summary;
 use crate::store::RunId;
-use serde::{Deserialize, Serialize};
+use order::Key;
+use serde::Deserialize;
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
-use std::str::FromStr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+pub use csv::{columns, csv, csv_head};
+pub use facets::{Facet, FacetValue, facets};
+pub use order::{Cursor, Sort};
 
 /// Runs of one answer, unless told otherwise.
 const USUAL: usize = 100;
@@ -21,12 +28,6 @@ const USUAL: usize = 100;
 const MOST: usize = 1000;
 /// Runs that can be named one by one.
 const MOST_IDS: usize = 500;
-/// Columns of a table at most.
-const MOST_COLUMNS: usize = 100;
-/// The facets of the table of runs.
-const FACETS: [&str; 6] = ["status", "variant", "network", "data", "tags", "archived"];
-/// Values of a facet at most, the most frequent first.
-const MOST_VALUES: usize = 30;
 
 /// The parameters of a list, as the address has them.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -47,15 +48,6 @@ pub struct Parameters {
     pub format: Option<String>,
     /// Fields joined by commas.
     pub columns: Option<String>,
-}
-
-/// How a list is ordered.
-#[derive(Clone, Copy, Debug)]
-pub struct Sort {
-    /// By what.
-    pub field: &'static Field,
-    /// Whether the largest comes first.
-    pub descending: bool,
 }
 
 /// What a list shows.
@@ -80,99 +72,6 @@ pub struct Page {
     pub next: Option<String>,
     /// How many runs there are on all pages.
     pub total: usize,
-}
-
-/// What a run is sorted by.
-#[derive(Clone, Debug, PartialEq)]
-enum Key {
-    Number(f64),
-    /// Lower case.
-    Text(String),
-    None,
-}
-
-/// The last run of a page, as it was sorted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cursor {
-    key: Key,
-    id: RunId,
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.key {
-            Key::Number(number) => write!(f, "{}n{number}", self.id),
-            Key::Text(text) => write!(f, "{}t{text}", self.id),
-            Key::None => write!(f, "{}_", self.id),
-        }
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Cursor, ()> {
-        let (id, key) = text.split_at_checked(36).ok_or(())?;
-        let id = id.parse().map_err(|_| ())?;
-        let key = match key.split_at_checked(1).ok_or(())? {
-            ("n", number) => Key::Number(number.parse().map_err(|_| ())?),
-            ("t", text) => Key::Text(text.into()),
-            ("_", "") => Key::None,
-            _ => return Err(()),
-        };
-        Ok(Cursor { key, id })
-    }
-}
-
-impl FromStr for Sort {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Sort, Error> {
-        let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
-        match field(name).filter(|field| field.is_comparable()) {
-            Some(field) => Ok(Sort { field, descending }),
-            None => {
-                let guess = fields::nearest(name).unwrap_or("accuracy");
-                let expected =
-                    format!("a field to sort by, like `{guess}` or `-{guess}` (GET /runs/fields has them all)");
-                Err(Error::parameter("sort", text, expected))
-            }
-        }
-    }
-}
-
-impl Sort {
-    fn key(self, run: &Summary) -> Key {
-        match self.field.value(run) {
-            Value::None => Key::None,
-            Value::Number(number) => Key::Number(number),
-            Value::Time(time) => Key::Number(time as f64),
-            Value::Flag(flag) => Key::Number(flag.into()),
-            Value::Text(text) => Key::Text(text.to_lowercase()),
-            Value::Tags(tags) => Key::Text(tags.join(" ").to_lowercase()),
-        }
-    }
-
-    /// Which of two comes first: by key, what isn't known last in either direction; of equals the newer.
-    fn order(self, (a, a_id): (&Key, RunId), (b, b_id): (&Key, RunId)) -> Ordering {
-        let keys = match (a, b) {
-            (Key::None, Key::None) => Ordering::Equal,
-            (Key::None, _) => return Ordering::Greater,
-            (_, Key::None) => return Ordering::Less,
-            (Key::Number(a), Key::Number(b)) => a.total_cmp(b),
-            (Key::Text(a), Key::Text(b)) => a.cmp(b),
-            (Key::Number(_), Key::Text(_)) => Ordering::Less,
-            (Key::Text(_), Key::Number(_)) => Ordering::Greater,
-        };
-        let keys = if self.descending { keys.reverse() } else { keys };
-        keys.then(b_id.cmp(&a_id))
-    }
-}
-
-impl std::fmt::Display for Sort {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}", if self.descending { "-" } else { "" }, self.field.name)
-    }
 }
 
 impl View {
@@ -258,118 +157,15 @@ fn run_ids(text: &str) -> Result<BTreeSet<RunId>, Error> {
     })
 }
 
-/// The fields of a list of names joined by commas; the usual ones where it is empty.
-///
-/// # Errors
-/// A name that is no field's.
-pub fn columns(text: Option<&str>) -> Result<Vec<&'static Field>, Error> {
-    let named = |name: &str| {
-        field(name).ok_or_else(|| {
-            let guess = fields::nearest(name).unwrap_or("name");
-            Error::parameter(
-                "columns",
-                name,
-                format!("fields like `{guess}`, joined by commas (GET /runs/fields has them all)"),
-            )
-        })
-    };
-    let names = text.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect::<Vec<_>>();
-    if names.len() > MOST_COLUMNS {
-        return Err(Error::parameter("columns", &names.len().to_string(), format!("at most {MOST_COLUMNS} fields")));
-    }
-    if names.is_empty() { USUAL_COLUMNS } else { names.as_slice() }.iter().map(|name| named(name)).collect()
-}
-
-/// A facet: how many runs have which value.
-#[derive(Debug, Serialize)]
-pub struct Facet {
-    /// The field.
-    pub field: &'static str,
-    /// Its name for people.
-    pub label: &'static str,
-    /// Its values, the most frequent first.
-    pub values: Vec<FacetValue>,
-}
-
-/// A value of a facet.
-#[derive(Debug, Serialize)]
-pub struct FacetValue {
-    /// The value.
-    pub value: String,
-    /// How many runs have it, whichever values of this facet are chosen.
-    pub count: usize,
-    /// Whether the query chooses it.
-    pub chosen: bool,
-    /// The query with this value chosen, or no longer.
-    pub query: String,
-}
-
-/// Counts the facets of the runs that a query means.
-pub fn facets(query: &Query, all: &[Arc<Summary>]) -> Vec<Facet> {
-    let facets =
-        FACETS.map(|name| fields().iter().find(|field| field.name == name).map(|field| (field, HashMap::new())));
-    let mut facets = facets.into_iter().flatten().collect::<Vec<(&Field, HashMap<String, usize>)>>();
-    for run in all {
-        let Some(only) = query.kept_out_by(run) else { continue };
-        for (field, counts) in facets.iter_mut().filter(|(field, _)| only.is_none_or(|only| only == field.name)) {
-            let mut count = |value: &str| match counts.get_mut(value) {
-                Some(count) => *count += 1,
-                None => drop(counts.insert(value.into(), 1)),
-            };
-            match field.value(run) {
-                Value::Text(text) => count(&text),
-                Value::Tags(tags) => tags.iter().for_each(|tag| count(tag)),
-                Value::Flag(true) => count("true"),
-                _ => {}
-            }
-        }
-    }
-    let told = facets.into_iter().map(|(field, counts)| {
-        let mut counts = counts.into_iter().collect::<Vec<_>>();
-        counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        counts.truncate(MOST_VALUES);
-        let values = counts.into_iter().map(|(value, count)| FacetValue {
-            count,
-            chosen: query.chooses(&field.name, &value),
-            query: query.toggled(&field.name, &value),
-            value,
-        });
-        Facet { field: &field.name, label: &field.label, values: values.collect() }
-    });
-    told.collect()
-}
-
-/// The runs as a table of the chosen fields.
-pub fn csv(columns: &[&Field], runs: &[Arc<Summary>]) -> String {
-    let line = |cells: Vec<String>| cells.join(",") + "\n";
-    runs.iter().map(|run| line(columns.iter().map(|field| cell(&field.value(run))).collect())).collect()
-}
-
-/// The head of such a table.
-pub fn csv_head(columns: &[&Field]) -> String {
-    columns.iter().map(|field| &*field.name).collect::<Vec<_>>().join(",") + "\n"
-}
-
-fn cell(value: &Value) -> String {
-    let text = match value {
-        Value::None => return String::new(),
-        Value::Number(number) => return number.to_string(),
-        Value::Flag(flag) => return flag.to_string(),
-        Value::Time(time_ms) => return crate::text::iso(*time_ms),
-        Value::Text(text) => text.to_string(),
-        Value::Tags(tags) => tags.join(" "),
-    };
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fields::USUAL_COLUMNS;
     use crate::state::{LogLine, RunState};
     use trainer::event::RunEvent;
     use trainer::spec::{Distance, Network, Profile, RunSpec};
 
-    fn runs() -> Vec<Arc<Summary>> {
+    pub(super) fn runs() -> Vec<Arc<Summary>> {
         let made = (0..40u64).map(|n| {
             let network = if n % 2 == 0 { Network::Deep } else { Network::Shallow };
             let spec = RunSpec { seed: n / 4, ..RunSpec::preset(Profile::Quick, network, Distance::Root) };
@@ -452,36 +248,5 @@ mod tests {
         }
         assert!(matches!(columns(Some("name,colour")), Err(Error::Parameter { field: "columns", .. })));
         assert_eq!(columns(Some("")).unwrap().len(), USUAL_COLUMNS.len());
-    }
-
-    #[test]
-    fn facets_count_as_if_their_own_choice_were_open() {
-        let count = |query: &str, field: &str| {
-            let query = Query::parse(query, 0).unwrap();
-            let facets = facets(&query, &runs());
-            let facet = facets.into_iter().find(|facet| facet.field == field).unwrap();
-            facet.values.into_iter().map(|v| (v.value, v.count, v.chosen)).collect::<Vec<_>>()
-        };
-        let both = vec![("deep".to_string(), 20, false), ("shallow".to_string(), 20, false)];
-        assert_eq!(count("", "network"), both);
-        let chosen = vec![("deep".to_string(), 20, true), ("shallow".to_string(), 20, false)];
-        assert_eq!(count("network = deep", "network"), chosen);
-        assert_eq!(count("network = deep", "status"), [("SCHEDULED".to_string(), 20, false)]);
-        assert_eq!(
-            count("network = deep and seed = 1", "network"),
-            [("deep".into(), 2, true), ("shallow".into(), 2, false)]
-        );
-        assert_eq!(count("", "archived"), []);
-    }
-
-    #[test]
-    fn csv_says_what_a_name_holds() {
-        let mut run = (*runs()[1]).clone();
-        run.name = "a \"b\",\nc".into();
-        run.tags = vec!["x".into(), "y".into()];
-        let columns = columns(Some("name,seed,tags,accuracy,created,reason")).unwrap();
-        assert_eq!(csv_head(&columns), "name,seed,tags,test_accuracy,created,reason\n");
-        let text = csv(&columns, &[Arc::new(run)]);
-        assert_eq!(text, "\"a \"\"b\"\",\nc\",0,x y,0.14285714285714285,1970-01-01T00:00:00Z,\n");
     }
 }

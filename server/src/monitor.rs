@@ -16,6 +16,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+use trainer::device;
 
 /// How old the size of the runs folder may be: adding it up means looking at every file.
 const DISK_AGE: Duration = Duration::from_secs(60);
@@ -111,6 +112,12 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Err
         }
     }
 
+    if let Some(memory) = device::memory() {
+        let help = "The GPU's memory in use, by all programs together: the driver does not tell them apart.";
+        text.gauge("centerscope_device_memory_used_bytes", help, &[], memory.used_bytes as f64);
+        let help = "The GPU's memory.";
+        text.gauge("centerscope_device_memory_total_bytes", help, &[], memory.total_bytes as f64);
+    }
     let disk = app.monitor.disk_bytes(&app.registry).await?;
     text.gauge("centerscope_runs_folder_bytes", "Size of the runs folder, at most a minute old.", &[], disk as f64);
     let folder = app.config.runs_dir.clone();

@@ -222,10 +222,15 @@ fn checkpoints(files: &Files, epoch: u32) -> Vec<(u32, &str)> {
 fn answer(ready: &Ready, pixels: &[u8; PIXELS]) -> Result<Answer, Error> {
     let recognised = ready.recogniser.look_at(pixels);
     let recognised = recognised.map_err(|error| Error::Internal(format!("the network can't look at it: {error}")))?;
+    let epoch = ready.recogniser.epoch;
+    if !recognised.embedding.iter().all(|coordinate| coordinate.is_finite()) {
+        let detail = format!("the network of epoch {epoch} computes no finite numbers: ask for an earlier epoch");
+        return Err(Error::Unprocessable(detail));
+    }
     let label = |index: usize| ready.dataset.as_ref().and_then(|data| data.test.labels().get(index).copied());
     let near = nearest(&ready.embedding, recognised.embedding, NEAREST);
     Ok(Answer {
-        epoch: ready.recogniser.epoch,
+        epoch,
         embedding: recognised.embedding,
         prediction: recognised.prediction,
         probabilities: recognised.probabilities,

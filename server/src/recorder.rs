@@ -4,8 +4,10 @@
 //! The channel never drops: a slow disk makes the trainer wait, and a watcher has no part in it. Whatever goes wrong
 //! (no data, no disk, a panic in the trainer) ends this run with a reason and nothing else.
 
+use crate::background;
 use crate::checkpoints;
 use crate::datasets::Datasets;
+use crate::room;
 use crate::runs::{RecordError, Run};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,9 +34,10 @@ pub fn carry_out(run: &Run, work: &Work) {
         false => work(run, &mut |emission| drop(sender.blocking_send(emission))),
     };
     let (end, refused) = thread::scope(|scope| {
-        let trainer = thread::Builder::new()
-            .name("trainer".into())
-            .spawn_scoped(scope, || catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| broken(&*panic)));
+        let trainer = thread::Builder::new().name("trainer".into()).spawn_scoped(scope, || {
+            background::give_way();
+            catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| broken(&*panic))
+        });
         let mut refused = None;
         while let Some(emission) = receiver.blocking_recv() {
             if let Err(error) = run.record(emission) {
@@ -80,6 +83,7 @@ pub fn train_run(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission))
 fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> Result<Outcome, String> {
     let state = run.read().map_err(|error| error.to_string())?;
     let spec = &state.summary.spec;
+    room::check_now(spec)?;
     let mut last = String::new();
     // A download repeats itself while its bytes grow; the log takes each sentence once.
     let mut say = |message: String| {

@@ -3,15 +3,20 @@
 //! A field that takes a number or a word may hold several values: a list, or a range of numbers. Then the request is a
 //! sweep, and every combination of the values is a run.
 
+mod axes;
+mod reading;
+
 use crate::checkpoints;
-use crate::scheduler::{Order, QUEUE};
+use crate::room;
+use crate::scheduler::Order;
 use crate::state::RunState;
 use crate::text;
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use axes::{Axis, check_size, combinations, take_axes};
 use serde_json::{Map, Value, json};
-use std::fmt;
 use trainer::device;
-use trainer::spec::{DeviceChoice, FIELDS, Field, Kind, Profile, RunSpec, SpecError, Variant, field};
+use trainer::spec::{DeviceChoice, FIELDS, Field, Profile, RunSpec, SpecError, Variant, field};
+
+pub use reading::{from_json, from_text};
 
 /// Runs in one comparison at most.
 const MOST: usize = 6;
@@ -46,12 +51,6 @@ impl Plan {
         let orders = self.orders.into_iter();
         orders.map(|order| Order { comparison: comparison.clone(), sweep: sweep.clone(), ..order }).collect()
     }
-}
-
-/// A field and the values it goes through.
-struct Axis {
-    field: &'static Field,
-    values: Vec<Value>,
 }
 
 /// Reads a request: one run where it names a variant or its parts, a comparison where it names `variants` or nothing, a
@@ -93,98 +92,6 @@ pub fn plan(mut request: Map<String, Value>) -> Result<Plan, SpecError> {
     Ok(Plan { orders: orders.collect::<Result<_, _>>()?, group })
 }
 
-/// Takes the fields with several values out of the request.
-fn take_axes(request: &mut Map<String, Value>) -> Result<Vec<Axis>, SpecError> {
-    if let Some(seeds) = request.remove("seeds") {
-        if request.contains_key("seed") {
-            return Err(SpecError::new("seeds", seeds, "nothing beside seed: leave out one of the two"));
-        }
-        // One seed under that name is meant as a list, too.
-        request.insert("seed".into(), if seeds.is_u64() { json!([seeds]) } else { seeds });
-    }
-    let several = |name: &str, value: &Value| {
-        let field = field(name).filter(|f| !matches!(f.kind, Kind::Text { .. }))?;
-        matches!(value, Value::Array(_) | Value::Object(_)).then_some(field)
-    };
-    let found = request.iter().filter_map(|(name, value)| several(name, value));
-    let found = found.collect::<Vec<_>>();
-    let axes = found.into_iter().map(|field| {
-        let value = request.remove(field.name).unwrap_or_default();
-        Ok(Axis { field, values: values_of(field, &value)? })
-    });
-    axes.collect()
-}
-
-/// The values that a list or a range stands for.
-fn values_of(field: &Field, several: &Value) -> Result<Vec<Value>, SpecError> {
-    let wrong = |expected: String| SpecError::new(field.name, several.clone(), expected);
-    let values = match several {
-        Value::Array(values) => values.clone(),
-        range => range_of(field, range).ok_or_else(|| {
-            wrong(format!(
-                "{}, a list of such, or a range like {{\"from\": 1, \"to\": 5, \"step\": 1}} of at most {QUEUE} numbers",
-                field.expected()
-            ))
-        })?,
-    };
-    if values.is_empty() || values.len() > QUEUE {
-        return Err(wrong(format!("a list of 1 to {QUEUE} values")));
-    }
-    for (i, value) in values.iter().enumerate() {
-        field.check(value)?;
-        if values[..i].contains(value) {
-            return Err(wrong(format!("each value once, but {value} comes again")));
-        }
-    }
-    Ok(values)
-}
-
-/// `{"from", "to", "step"}`, both ends included where the steps meet them; `step` is 1 unless it is said.
-fn range_of(field: &Field, range: &Value) -> Option<Vec<Value>> {
-    let range = range.as_object().filter(|r| r.keys().all(|key| matches!(key.as_str(), "from" | "to" | "step")))?;
-    let number = |key: &str| range.get(key).and_then(Value::as_f64);
-    let (from, to) = (number("from")?, number("to")?);
-    let step = if range.contains_key("step") { number("step")? } else { 1.0 };
-    // Whatever rounding does to the last step, it is still meant.
-    let steps = ((to - from) / step + 1e-9).floor();
-    if step <= 0.0 || !(0.0..QUEUE as f64).contains(&steps) {
-        return None;
-    }
-    (0..=steps as u32)
-        .map(|i| {
-            // Twelve digits: 0.1 + 2 · 0.1 is meant as 0.3.
-            let value = format!("{:.11e}", from + f64::from(i) * step).parse::<f64>().ok()?;
-            match field.kind {
-                Kind::Whole { .. } => (value.fract() == 0.0 && value >= 0.0).then(|| json!(value as u64)),
-                Kind::Number { .. } => Some(json!(value)),
-                Kind::Word(_) | Kind::Text { .. } => None,
-            }
-        })
-        .collect()
-}
-
-fn check_size(axes: &[Axis]) -> Result<(), SpecError> {
-    let count = axes.iter().map(|axis| axis.values.len()).fold(1, usize::saturating_mul);
-    let longest = axes.iter().max_by_key(|axis| axis.values.len());
-    if let Some(longest) = longest.filter(|_| count > QUEUE) {
-        let product = axes.iter().map(|axis| axis.values.len().to_string()).collect::<Vec<_>>().join(" × ");
-        let expected = format!("fewer values: {product} = {count} runs, and a sweep holds at most {QUEUE}");
-        return Err(SpecError::new(longest.field.name, json!(longest.values), expected));
-    }
-    Ok(())
-}
-
-/// Every combination of the axes' values; the first axis changes last.
-fn combinations(axes: &[Axis]) -> Vec<Vec<(&'static Field, &Value)>> {
-    axes.iter().fold(vec![Vec::new()], |all, axis| {
-        let with = |one: &Vec<_>| {
-            let one = one.clone();
-            axis.values.iter().map(move |value| [one.clone(), vec![(axis.field, value)]].concat())
-        };
-        all.iter().flat_map(with).collect()
-    })
-}
-
 fn variant_list(list: &Value) -> Result<Vec<Variant>, SpecError> {
     let words = list.as_array().filter(|words| (1..=MOST).contains(&words.len()));
     let variants = words.and_then(|words| words.iter().map(|w| Variant::from_word(w.as_str()?)).collect());
@@ -199,6 +106,7 @@ fn order(request: &Map<String, Value>, values: &[(&'static Field, &Value)]) -> R
     let asked = request.get("device").and_then(Value::as_str).and_then(DeviceChoice::from_word);
     let spec = RunSpec::from_request(request, default_profile(asked.unwrap_or(DeviceChoice::Auto)))?;
     check_device(&spec)?;
+    room::check(&spec)?;
     // The label says the variant and its parts, the end the seed.
     let said = ["seed", "variant", "network", "distance"];
     let settings = values.iter().filter(|(field, _)| !said.contains(&field.name));
@@ -254,6 +162,7 @@ pub fn fork(state: &RunState, mut request: Map<String, Value>) -> Result<(u32, O
         return Err(SpecError::new("epochs", json!(spec.epochs), expected));
     }
     check_device(&spec)?;
+    room::check(&spec)?;
     let name = match request.get("name").and_then(Value::as_str) {
         Some(name) => name.into(),
         None => {
@@ -274,84 +183,6 @@ fn check_device(spec: &RunSpec) -> Result<(), SpecError> {
 /// The original numbers where a GPU carries them, minutes' worth of work elsewhere.
 fn default_profile(choice: DeviceChoice) -> Profile {
     if device::uses_cuda(choice) == Ok(true) { Profile::Full } else { Profile::Quick }
-}
-
-/// A request from a JSON object. A field that is there twice is an error: readers of JSON disagree on which one counts
-/// (RFC 8259, section 4), and a run must not depend on that.
-///
-/// # Errors
-/// Says what is wrong, and where.
-pub fn from_json(body: &[u8]) -> serde_json::Result<Map<String, Value>> {
-    struct Fields(Map<String, Value>);
-
-    impl<'de> Deserialize<'de> for Fields {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
-            deserializer.deserialize_map(Fields(Map::new()))
-        }
-    }
-
-    impl<'de> Visitor<'de> for Fields {
-        type Value = Fields;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object like {\"variant\": \"v1.0\"}")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Fields, A::Error> {
-            while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                if self.0.insert(name.clone(), value).is_some() {
-                    return Err(A::Error::custom(format_args!("the field `{name}` is there twice")));
-                }
-            }
-            Ok(self)
-        }
-    }
-
-    serde_json::from_slice::<Fields>(body).map(|fields| fields.0)
-}
-
-/// A request from pairs of text, as a form or a command line gives them: empty means absent, `variants` may come again
-/// and again, and numbers are numbers: one, several (`1, 2, 3`) or a range (`1..5`, `0.1..0.5 step 0.1`).
-pub fn from_text(pairs: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
-    let mut request = Map::new();
-    for (name, text) in pairs.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
-        if name == "variants" {
-            if let Value::Array(list) = request.entry(name).or_insert_with(|| json!([])) {
-                list.push(text.into());
-            }
-            continue;
-        }
-        let text = text.trim();
-        let value = match field(if name == "seeds" { "seed" } else { &name }).map(|f| f.kind) {
-            Some(Kind::Whole { .. } | Kind::Number { .. }) => numbers(text),
-            // Of a fork: not a field of a spec.
-            None if name == "epoch" => numbers(text),
-            _ => text.into(),
-        };
-        request.insert(name, value);
-    }
-    request
-}
-
-/// What a text with one or several numbers stands for; the text itself where it is neither, so that an error can quote it.
-fn numbers(text: &str) -> Value {
-    let number = |text: &str| {
-        let text = text.trim();
-        text.parse::<u64>().map(Value::from).or_else(|_| text.parse::<f64>().map(Value::from)).ok()
-    };
-    if let Some((from, rest)) = text.split_once("..") {
-        let (to, step) = rest.split_once("step").map_or((rest, None), |(to, step)| (to, Some(step)));
-        let (from, to, step) = (number(from), number(to), step.map_or(Some(json!(1)), number));
-        return match (from, to, step) {
-            (Some(from), Some(to), Some(step)) => json!({"from": from, "to": to, "step": step}),
-            _ => text.into(),
-        };
-    }
-    if text.contains(',') {
-        let several = text.split(',').map(number).collect::<Option<Vec<_>>>();
-        return several.map_or_else(|| text.into(), Value::Array);
-    }
-    number(text).unwrap_or_else(|| text.into())
 }
 
 #[cfg(test)]
@@ -382,14 +213,6 @@ mod tests {
             assert_eq!(names(json!({"variants": bad})).unwrap_err().field, "variants");
         }
         assert_eq!(names(json!({"variants": ["v1.0"], "variant": "v1.0"})).unwrap_err().field, "variant");
-    }
-
-    #[test]
-    fn a_field_counts_once() {
-        assert_eq!(from_json(b"{\"seed\": 1, \"epochs\": 2}").unwrap().len(), 2);
-        let twice = from_json(b"{\"seed\": 1, \"seed\": 1}").unwrap_err().to_string();
-        assert!(twice.contains("`seed` is there twice"), "{twice}");
-        assert!(from_json(b"[]").unwrap_err().to_string().contains("expected an object"));
     }
 
     #[test]
@@ -448,21 +271,5 @@ mod tests {
             let again = plan(again).unwrap().orders.remove(0);
             assert_eq!((again.name, again.spec), (first.name, first.spec));
         }
-    }
-
-    #[test]
-    fn a_form_is_read_like_json() {
-        let pairs =
-            [("epochs", "3"), ("lr", "0.5"), ("name", " a "), ("seed", ""), ("variants", "v1.0"), ("width", "x")];
-        let request = from_text(pairs.map(|(a, b)| (a.into(), b.into())));
-        let expected = json!({"epochs": 3, "lr": 0.5, "name": "a", "variants": ["v1.0"], "width": "x"});
-        assert_eq!(Value::Object(request), expected);
-        let several =
-            [("seed", "1..5"), ("lambda", "0.1, 1,10"), ("lr", "0..1 step 0.5"), ("epochs", "1,x"), ("width", "1..")];
-        let request = from_text(several.map(|(a, b)| (a.into(), b.into())));
-        let range = |from: u32, to: u32, step: Value| json!({"from": from, "to": to, "step": step});
-        let expected = json!({"seed": range(1, 5, json!(1)), "lambda": [0.1, 1, 10], "lr": range(0, 1, json!(0.5)),
-            "epochs": "1,x", "width": "1.."});
-        assert_eq!(Value::Object(request), expected);
     }
 }

@@ -10,7 +10,7 @@ use crate::registry::Registry;
 use crate::runs::Run;
 use crate::scheduler::Scheduler;
 use crate::store::{Store, StoreError};
-use crate::{App, Phase, connections, router};
+use crate::{App, Phase, background, connections, router};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -86,6 +86,7 @@ impl Server {
         let datasets = Arc::new(Datasets::new((&config.data).into()));
         let images = datasets.clone();
         let work = Box::new(move |run: &Run, emit: &mut dyn FnMut(Emission)| recorder::train_run(run, &images, emit));
+        background::let_training_give_way();
         let scheduler = Scheduler::new(config.jobs.into(), registry.clone(), work);
         if config.resume_interrupted {
             let scheduler = scheduler.clone();

@@ -3,6 +3,8 @@
 //! Nothing else decides what a run looks like: the server's memory, a page and a reader of `events.jsonl` agree because
 //! all of them apply the same lines.
 
+mod summary;
+
 use crate::figures::{Curves, Figures};
 use crate::store::RunId;
 use schemars::JsonSchema;
@@ -11,7 +13,9 @@ use std::collections::BTreeMap;
 use trainer::checkpoint;
 use trainer::event::{DataInfo, DeviceMemory, Edit, EpochReport, Fork, Progress, RunEvent, Start};
 use trainer::measure::reached;
-use trainer::spec::{Distance, Network, Precision, RunSpec, Variant};
+use trainer::spec::Precision;
+
+pub use summary::{Status, Summary};
 
 /// One line of a run's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,128 +27,6 @@ pub struct LogLine {
     /// What happened.
     #[serde(flatten)]
     pub event: RunEvent,
-}
-
-/// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Status {
-    /// It waits for its turn.
-    Scheduled,
-    /// It trains, or prepares to.
-    Running,
-    /// All epochs are done.
-    Finished,
-    /// It could not go on.
-    Failed,
-    /// Somebody stopped it.
-    Killed,
-    /// The program ended under it.
-    Interrupted,
-}
-
-impl Status {
-    /// All of them, in the order of a run's life.
-    pub const ALL: [Status; 6] =
-        [Status::Scheduled, Status::Running, Status::Finished, Status::Failed, Status::Killed, Status::Interrupted];
-
-    /// Whether nothing more will happen.
-    pub fn is_over(self) -> bool {
-        !matches!(self, Status::Scheduled | Status::Running)
-    }
-
-    /// The word that stands for it in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Status::Scheduled => "SCHEDULED",
-            Status::Running => "RUNNING",
-            Status::Finished => "FINISHED",
-            Status::Failed => "FAILED",
-            Status::Killed => "KILLED",
-            Status::Interrupted => "INTERRUPTED",
-        }
-    }
-}
-
-/// A run in a few numbers; also the content of `run.json`.
-#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
-pub struct Summary {
-    /// Its id.
-    pub id: RunId,
-    /// Its name for people.
-    pub name: String,
-    /// The named variant, if the parts have a name.
-    pub variant: Option<Variant>,
-    /// `V1.0`, or the parts where they have no name.
-    pub label: String,
-    /// Depth of the network.
-    pub network: Network,
-    /// Distance of the center loss.
-    pub distance: Distance,
-    /// Where it stands.
-    pub status: Status,
-    /// The comparison it belongs to.
-    pub comparison: Option<String>,
-    /// The sweep it belongs to.
-    #[serde(default)]
-    pub sweep: Option<String>,
-    /// When it was accepted.
-    pub created_ms: u64,
-    /// When training began.
-    pub started_ms: Option<u64>,
-    /// When it ended.
-    pub ended_ms: Option<u64>,
-    /// Its seed.
-    pub seed: u64,
-    /// Epochs asked for.
-    pub epochs: u32,
-    /// Epochs done.
-    pub epoch: u32,
-    /// Steps done in the epoch under way.
-    pub step: usize,
-    /// Steps of one epoch; 0 until training begins.
-    pub steps: usize,
-    /// The data set in use, for people.
-    pub data_name: Option<String>,
-    /// The device in use, for people.
-    pub device: Option<String>,
-    /// Test accuracy after the last epoch, 0 to 1.
-    pub test_accuracy: Option<f64>,
-    /// Best test accuracy of all epochs, 0 to 1.
-    pub best_test_accuracy: Option<f64>,
-    /// After how many epochs each of [`trainer::measure::MILESTONES`] was reached; those not reached are absent.
-    #[serde(default)]
-    pub reached: BTreeMap<String, u32>,
-    /// Training loss: of the last epoch, or of the last steps where those are newer.
-    pub train_loss: Option<f64>,
-    /// Training speed, as new as the loss.
-    pub images_per_s: Option<f64>,
-    /// Why it ended, unless it finished.
-    pub reason: Option<String>,
-    /// The run and epoch it goes on from, if it is a fork.
-    #[serde(default)]
-    pub fork: Option<Fork>,
-    /// Its page.
-    pub url: String,
-    /// What it was asked to do.
-    pub spec: RunSpec,
-    /// Each metric after the last epoch and at its best.
-    #[schemars(with = "std::collections::BTreeMap<String, crate::figures::Figure>")]
-    pub metrics: Figures,
-    /// The course of loss and accuracy, in few points.
-    pub curves: Curves,
-    /// Words to find it by.
-    pub tags: Vec<String>,
-    /// What somebody noted about it.
-    pub notes: String,
-    /// Whether lists leave it out.
-    pub archived: bool,
-}
-
-impl AsRef<Summary> for Summary {
-    fn as_ref(&self) -> &Summary {
-        self
-    }
 }
 
 /// A sign of life, with its time.
@@ -413,6 +295,7 @@ impl RunState {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use trainer::spec::{Distance, Network, Profile, RunSpec};
 
     fn line(seq: u64, event: Value) -> String {
         let mut line = json!({"seq": seq, "time_ms": seq * 1000});
@@ -431,7 +314,7 @@ mod tests {
     }
 
     fn log() -> Vec<String> {
-        let spec = RunSpec::preset(trainer::spec::Profile::Quick, Network::Shallow, Distance::Root);
+        let spec = RunSpec::preset(Profile::Quick, Network::Shallow, Distance::Root);
         let data =
             json!({"set": "mnist", "name": "MNIST", "train_images": 60000, "test_images": 10000, "digest": "00"});
         let loss = json!({"total": 2.5, "cross_entropy": 2.0, "center_loss": 0.5});

@@ -8,6 +8,7 @@ use crate::pages::TablePage;
 use crate::query;
 use crate::runs::now_ms;
 use crate::state::Summary;
+use crate::store::RunId;
 use crate::views;
 use axum::Json;
 use axum::body::Body;
@@ -37,6 +38,19 @@ pub(crate) struct Listed<'a> {
     total: usize,
     /// Where `/events/summaries` goes on from.
     position: String,
+}
+
+/// The list as JSON.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub(crate) enum ListAnswer<'a> {
+    /// A page of it.
+    Page(Listed<'a>),
+    /// The ids of all of it, where `format` is `ids`.
+    Ids {
+        /// In order.
+        ids: Vec<RunId>,
+    },
 }
 
 /// `GET /runs`
@@ -71,7 +85,7 @@ async fn listed(app: Arc<App>, parameters: Parameters) -> Result<Response, Error
         let page = view.page(app.registry.summaries());
         let runs = page.runs.iter().map(|run| &**run).collect();
         let listed = Listed { runs, next: page.next.as_deref(), total: page.total, position };
-        serde_json::to_vec(&listed).map_err(|error| Error::Internal(error.to_string()))
+        serde_json::to_vec(&ListAnswer::Page(listed)).map_err(|error| Error::Internal(error.to_string()))
     });
     Ok(([(CONTENT_TYPE, "application/json")], body.await?).into_response())
 }
@@ -79,7 +93,7 @@ async fn listed(app: Arc<App>, parameters: Parameters) -> Result<Response, Error
 async fn ids(app: Arc<App>, parameters: Parameters) -> Result<Response, Error> {
     let view = View::new(&parameters)?;
     let ids = blocking(move || Ok(view.all(app.registry.summaries()).iter().map(|run| run.id).collect::<Vec<_>>()));
-    Ok(Json(json!({"ids": ids.await?})).into_response())
+    Ok(Json(ListAnswer::Ids { ids: ids.await? }).into_response())
 }
 
 async fn table(app: Arc<App>, parameters: Parameters) -> Result<Response, Error> {

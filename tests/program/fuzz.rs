@@ -5,7 +5,7 @@
 //! kept in `tests/corpus/found.txt` and tried first.
 
 use crate::hostile::{BODIES, NAMES, POSITIONS, RANGES};
-use crate::support::{finished, tiny};
+use crate::support::{Site, finished, tiny};
 use centerscope::pages::RunView;
 use centerscope::request;
 use centerscope::runs::Run;
@@ -15,12 +15,17 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::path::{Component, Path};
-use trainer::data::{self, DataOptions};
+use trainer::checkpoint;
+use trainer::data::{self, DataOptions, PIXELS};
+use trainer::recogniser::Recogniser;
 use trainer::spec::DatasetChoice;
+
+/// The one checkpoint of a run that others tampered with.
+const CHECKPOINT: &str = "checkpoints/epoch-0001.safetensors";
 
 /// A change to an input.
 #[derive(Clone, Debug)]
@@ -119,7 +124,11 @@ fn any_log_is_a_run_or_an_error() {
     let done = finished();
     let log = fs::read(done.runs_dir.join(&done.ids[0]).join("events.jsonl")).unwrap();
     let start = log.iter().enumerate().filter(|(_, b)| **b == b'\n').nth(3).map_or(log.len(), |(end, _)| end + 1);
-    try_all(400, vec![log[..start].to_vec(), log.clone()], |bytes| {
+    // A count so large that a row of them is no u32 any more.
+    let text = String::from_utf8(log.clone()).unwrap();
+    let (before, rest) = text.split_once("\"confusion\":[[").unwrap();
+    let large = format!("{before}\"confusion\":[[{}{}", u32::MAX, &rest[rest.find(',').unwrap()..]);
+    try_all(400, vec![log[..start].to_vec(), log.clone(), large.into_bytes()], |bytes| {
         let text = String::from_utf8_lossy(bytes);
         let Ok(state) = RunState::replay(RunId::fresh(), text.lines()) else { return };
         assert!(state.history.len() + state.progress.len() < text.lines().count());
@@ -207,4 +216,129 @@ fn any_idx_file_is_images_or_an_error() {
         });
         fs::write(home.path().join(name), &good[index]).unwrap();
     }
+}
+
+/// A checkpoint with this head, whatever it says, before these numbers.
+fn checkpoint_of(head: &[u8], numbers: &[u8]) -> Vec<u8> {
+    [&(head.len() as u64).to_le_bytes(), head, numbers].concat()
+}
+
+/// The head of a checkpoint and its numbers.
+fn parted(checkpoint: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let length = u64::from_le_bytes(checkpoint[..8].try_into().unwrap()) as usize;
+    (checkpoint[8..8 + length].to_vec(), checkpoint[8 + length..].to_vec())
+}
+
+/// Checkpoints that nobody's training wrote, each with what is wrong with it.
+fn hostile_checkpoints(real: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let (head, numbers) = parted(real);
+    let head = serde_json::from_slice::<Value>(&head).unwrap();
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut head = head.clone();
+        change(&mut head);
+        checkpoint_of(head.to_string().as_bytes(), &numbers)
+    };
+    let about = |change: &dyn Fn(&mut Value)| {
+        changed(&|head| {
+            let mut about =
+                serde_json::from_str::<Value>(head["__metadata__"]["centerscope"].as_str().unwrap()).unwrap();
+            change(&mut about);
+            head["__metadata__"]["centerscope"] = json!(about.to_string());
+        })
+    };
+    vec![
+        ("nothing", Vec::new()),
+        ("a head without end", [0xff; 64].to_vec()),
+        ("a head longer than the file", [&1_000_000_u64.to_le_bytes(), &real[8..]].concat()),
+        ("a head that is no JSON", checkpoint_of(&[b'{'; 100], &numbers)),
+        ("a head nested without end", checkpoint_of(&[b'['; 100_000], &numbers)),
+        ("cut off", real[..real.len() - 1].to_vec()),
+        ("more than it tells of", [real, &[0; 4096]].concat()),
+        ("a tensor of petabytes", changed(&|head| head["fc.weight"]["shape"] = json!([1_u64 << 25, 1_u64 << 25]))),
+        ("a tensor larger than any number", changed(&|head| head["fc.weight"]["shape"] = json!([u64::MAX, u64::MAX]))),
+        (
+            "a tensor beyond the end",
+            changed(&|head| head["fc.bias"]["data_offsets"] = json!([1_u64 << 40, 1_u64 << 50])),
+        ),
+        ("a tensor that ends before it begins", changed(&|head| head["fc.bias"]["data_offsets"] = json!([8, 0]))),
+        ("two tensors in one place", changed(&|head| head["fc.bias"] = head["out.bias"].clone())),
+        ("doubles", changed(&|head| head["fc.bias"]["dtype"] = json!("F64"))),
+        ("no word on whose it is", changed(&|head| drop(head.as_object_mut().unwrap().remove("__metadata__")))),
+        ("a larger network", about(&|about| about["spec"]["width"] = json!(2.0))),
+        ("an impossible network", about(&|about| about["spec"]["width"] = json!(1e300))),
+        ("another network", about(&|about| about["spec"]["network"] = json!("deep"))),
+        ("a format of the future", about(&|about| about["format"] = json!("centerscope-checkpoint/9"))),
+    ]
+}
+
+fn real_checkpoint() -> Vec<u8> {
+    let done = finished();
+    fs::read(done.runs_dir.join(&done.ids[2]).join("checkpoints/epoch-0001.safetensors")).unwrap()
+}
+
+#[test]
+fn any_checkpoint_is_a_network_or_an_error() {
+    let real = real_checkpoint();
+    // What claims more than it holds would end the program here.
+    let look = |bytes: &[u8]| {
+        let Ok(network) = Recogniser::load(bytes) else { return };
+        assert!(checkpoint::load(bytes).is_ok());
+        let seen = network.look_at(&[7; PIXELS]).unwrap();
+        assert!(seen.prediction < seen.probabilities.len());
+    };
+    let mut corpus = hostile_checkpoints(&real).into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>();
+    corpus.push(real.clone());
+    try_all(150, corpus, look);
+    // The head alone: few changes to a whole file would meet it.
+    let (head, numbers) = parted(&real);
+    try_all(300, vec![head], |head| look(&checkpoint_of(head, &numbers)));
+}
+
+/// The program itself, with a run whose checkpoint somebody else wrote: predictions and forks name the file, and the program
+/// goes on.
+#[test]
+fn a_hostile_checkpoint_is_refused_by_its_name() {
+    let done = finished();
+    let real = real_checkpoint();
+    let home = tempfile::tempdir().unwrap();
+    // As an older version logged it: without digests, which would say at once that the file is another.
+    let log = fs::read_to_string(done.runs_dir.join(&done.ids[2]).join("events.jsonl")).unwrap();
+    let log = log.lines().map(|line| {
+        let mut line = serde_json::from_str::<Value>(line).unwrap();
+        if line["type"] == "epoch" {
+            line["sha256"] = json!({});
+            line["artifacts"] = if line["epoch"] == 1 { json!([CHECKPOINT]) } else { json!([]) };
+        }
+        format!("{line}\n")
+    });
+    let log = log.collect::<String>();
+    let ids = [RunId::fresh(), RunId::fresh()];
+    let files = ids.map(|id| {
+        let folder = home.path().join(id.to_string());
+        fs::create_dir_all(folder.join("checkpoints")).unwrap();
+        fs::write(folder.join("events.jsonl"), &log).unwrap();
+        folder.join(CHECKPOINT)
+    });
+    let site = Site::start(home.path());
+    let predict = |id: RunId| {
+        let target = format!("/runs/{id}/predict?epoch=1");
+        site.send("POST", &target, &[("Content-Type", "application/octet-stream")], &[7; PIXELS])
+    };
+    for (what, bytes) in hostile_checkpoints(&real) {
+        fs::write(&files[0], bytes).unwrap();
+        let fork = site.post(&format!("/runs/{}/fork", ids[0]), &json!({"epoch": 1}));
+        for (reply, status) in [(predict(ids[0]), 500), (fork, 422)] {
+            let detail = reply.json()["detail"].as_str().unwrap().to_string();
+            assert_eq!(reply.status, status, "{what}: {detail}");
+            assert!(detail.contains(CHECKPOINT), "{what}: {detail}");
+        }
+    }
+    fs::write(&files[0], &real).unwrap();
+    assert_eq!(predict(ids[0]).status, 200);
+    // Whole, but of a training that went astray.
+    let (head, numbers) = parted(&real);
+    fs::write(&files[1], checkpoint_of(&head, &f32::NAN.to_le_bytes().repeat(numbers.len() / 4))).unwrap();
+    let astray = predict(ids[1]);
+    assert_eq!(astray.status, 422);
+    assert!(astray.text().contains("epoch 1"), "{}", astray.text());
 }

@@ -8,6 +8,7 @@ mod artifacts;
 mod auth;
 mod browser;
 mod cli;
+mod conditional;
 mod crash;
 mod fuzz;
 mod geometry;

@@ -202,6 +202,7 @@ fn metrics_as_json_and_as_csv_agree() {
 fn a_full_queue_says_so_and_a_waiting_run_can_be_stopped() {
     let home = tempfile::tempdir().unwrap();
     let site = Site::with(Config { jobs: 1, ..Config::for_testing(home.path()) }).unwrap();
+    let finished = site.tiny_run();
     let first = site.start_runs(endless(json!({"variant": "v1.0"}))).remove(0);
     site.events(&format!("/runs/{first}/events"), None).until("preparing");
     let mut waiting = Vec::new();
@@ -210,24 +211,30 @@ fn a_full_queue_says_so_and_a_waiting_run_can_be_stopped() {
     }
     let reply = site.post("/runs", &tiny(json!({"variant": "v1.0"})));
     assert_eq!(reply.status, 429, "{}", reply.text());
-    assert_eq!(site.get("/runs").json()["total"], 101);
+    assert_eq!(site.get("/runs").json()["total"], 102);
 
     let stop = site.send("POST", &format!("/runs/{}/stop", waiting[50]), &[], b"");
     assert_eq!((stop.status, stop.json()["status"].as_str()), (202, Some("KILLED")));
     assert_eq!(site.post("/runs", &tiny(json!({"variant": "v1.0"}))).status, 201, "there is room again");
 
-    // Who goes on asking is told when to come back, instead of what is full.
-    let mut asked = 0;
-    let slower = loop {
-        let reply = site.post("/runs", &tiny(json!({"variant": "v1.0"})));
-        assert_eq!(reply.status, 429, "{}", reply.text());
-        asked += 1;
-        assert!(asked < 5000, "{}", reply.text());
-        if reply.text().contains("times a second") {
-            break reply;
-        }
-    };
-    assert!(slower.header("retry-after").parse::<u64>().unwrap() >= 1);
+    // Who goes on asking is told when to come back, instead of what is full, whichever way runs come about.
+    for (target, body) in [
+        ("/runs".into(), tiny(json!({"variant": "v1.0"}))),
+        (format!("/runs/{finished}/fork"), json!({"epoch": 1})),
+        (format!("/runs/{}/resume", waiting[50]), json!({})),
+    ] {
+        let mut asked = 0;
+        let slower = loop {
+            let reply = site.post(&target, &body);
+            assert_eq!(reply.status, 429, "{target}: {}", reply.text());
+            asked += 1;
+            assert!(asked < 5000, "{target}: {}", reply.text());
+            if reply.text().contains("times a second") {
+                break reply;
+            }
+        };
+        assert!(slower.header("retry-after").parse::<u64>().unwrap() >= 1, "{target}");
+    }
 }
 
 #[test]

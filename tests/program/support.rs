@@ -145,13 +145,18 @@ impl Site {
     /// Opens a live stream, as a browser does that has seen `last`.
     pub(crate) fn events(&self, target: &str, last: Option<&str>) -> Events {
         let headers = last.map(|last| ("Last-Event-ID", last));
-        let mut reader = BufReader::new(self.open("GET", target, headers.as_slice(), b""));
+        self.stream(target, headers.as_slice()).1
+    }
+
+    /// Opens a live stream with these headers; its head, and what follows.
+    pub(crate) fn stream(&self, target: &str, headers: &[(&str, &str)]) -> (String, Events) {
+        let mut reader = BufReader::new(self.open("GET", target, headers, b""));
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
         }
         assert!(head.contains(" 200 ") && head.contains("text/event-stream"), "{head}");
-        Events { reader }
+        (head, Events { reader })
     }
 }
 
@@ -196,8 +201,14 @@ impl Reply {
         Reply { status, headers: headers.collect(), body: bytes[end + 4..].to_vec() }
     }
 
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map_or("", |(_, value)| value)
+    pub(crate) fn header<'a>(&'a self, name: &'a str) -> &'a str {
+        self.headers(name).next().unwrap_or("")
+    }
+
+    /// Of a header that comes again and again.
+    pub(crate) fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> String {

@@ -224,8 +224,8 @@ fn metric_rows(last: &EpochReport, state: &RunState) -> Vec<MetricRow> {
 
 fn confusion_rows(report: &EpochReport) -> Vec<ConfusionRow> {
     let rows = report.confusion.iter().enumerate().map(|(label, row)| {
-        let sum = row.iter().sum::<u32>();
-        let share = |n: u32| if sum == 0 { 0.0 } else { f64::from(n) / f64::from(sum) };
+        let sum = row.iter().copied().map(f64::from).sum::<f64>();
+        let share = |n: u32| if sum == 0.0 { 0.0 } else { f64::from(n) / sum };
         let cell = |(predicted, &count): (usize, &u32)| ConfusionCell {
             count,
             shade: (share(count) * 10.0).ceil() as u32,
@@ -234,7 +234,7 @@ fn confusion_rows(report: &EpochReport) -> Vec<ConfusionRow> {
         ConfusionRow {
             label,
             cells: row.iter().enumerate().map(cell).collect(),
-            recall: text::percent((sum > 0).then(|| share(row[label]))),
+            recall: text::percent((sum > 0.0).then(|| share(row[label]))),
         }
     });
     rows.take(CLASSES).collect()

@@ -4,7 +4,7 @@ use super::{EVENTS, Memory, Pen, RecordError, Run, now_ms, unpoison};
 use crate::run_files;
 use crate::series;
 use crate::state::{LogLine, RunState, Status};
-use crate::store::{self, ArtifactName, RunFolder};
+use crate::store::{self, ArtifactName, Placed, RunFolder};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -108,16 +108,26 @@ impl Run {
         Ok(())
     }
 
-    /// Stores, appends, folds, writes the tables that follow, and rings.
+    /// Stores, appends, folds, rings, and writes the tables that follow.
     fn write(&self, pen: &mut Pen, time_ms: u64, emission: Emission) -> Result<(), RecordError> {
         let written = self.append(pen, time_ms, emission);
-        let settled = written.and_then(|durable| if durable { self.settle(pen) } else { Ok(()) });
-        self.ring();
+        // The tables follow from the log, so who watches a run need not wait for them; but where its end is told, all is there.
+        let over = self.status().is_over();
+        if !over {
+            self.ring();
+        }
+        let settled = written.and_then(|placed| match placed {
+            Some(placed) => placed.sync().map_err(RecordError::from).and_then(|()| self.settle(pen)),
+            None => Ok(()),
+        });
+        if over {
+            self.ring();
+        }
         settled
     }
 
-    /// Whether the line was one that the disk has for certain.
-    fn append(&self, pen: &mut Pen, time_ms: u64, emission: Emission) -> Result<bool, RecordError> {
+    /// Where the line is one that the disk has for certain, its files, which stand in their places.
+    fn append(&self, pen: &mut Pen, time_ms: u64, emission: Emission) -> Result<Option<Placed>, RecordError> {
         let Pen::Writing(log) = pen else { return Err(RecordError::Over) };
         let Emission { mut event, artifacts } = emission;
         let staged = self.folder.stage(&named(&artifacts)?)?;
@@ -134,11 +144,10 @@ impl Run {
         let (line, text) = self.next_line(time_ms, event)?;
         log.append(&text, durable)?;
         // The line stands, so the files are the run's: should one not get to its place now, the next start brings it there.
-        let moved = staged.commit();
+        let placed = staged.place();
         self.fold(&line, text);
         EVENTS.fetch_add(1, Ordering::Relaxed);
-        moved?;
-        Ok(durable)
+        Ok(Some(placed?).filter(|_| durable))
     }
 
     /// Ends the run where the disk takes nothing more: the reason lives in memory only, and the next start finds the run

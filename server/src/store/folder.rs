@@ -73,7 +73,7 @@ impl RunFolder {
     /// # Errors
     /// One can't be written; what stood there before still stands.
     pub fn put(&self, files: &[(ArtifactName, &[u8])]) -> io::Result<()> {
-        self.stage(files)?.commit()
+        self.stage(files)?.place()?.sync()
     }
 
     /// The folder that a file belongs into, made where it isn't there. A link in its place is no folder of this run.
@@ -247,19 +247,36 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Moves the files to their places.
+    /// Moves the files to their places. Should the disk forget a move, the file waits for [`RunFolder::recover`].
     ///
     /// # Errors
-    /// One can't be moved: it waits for [`RunFolder::recover`].
-    pub fn commit(mut self) -> io::Result<()> {
-        let folders = self.folders().into_iter().map(Path::to_path_buf).collect::<Vec<_>>();
+    /// One can't be moved: it waits likewise.
+    pub fn place(mut self) -> io::Result<Placed> {
+        let folders = self.folders().into_iter().map(Path::to_path_buf).collect();
         let moves = std::mem::take(&mut self.moves);
         moves.iter().try_for_each(|(from, to)| disk::rename(from, to))?;
-        folders.iter().try_for_each(|folder| disk::sync_folder(folder))
+        Ok(Placed { folders })
     }
 
     fn folders(&self) -> BTreeSet<&Path> {
         self.moves.iter().filter_map(|(_, to)| to.parent()).collect()
+    }
+}
+
+/// Files that stand in their places.
+#[derive(Debug)]
+#[must_use]
+pub struct Placed {
+    folders: Vec<PathBuf>,
+}
+
+impl Placed {
+    /// Waits until the disk has the files' new names.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn sync(self) -> io::Result<()> {
+        self.folders.iter().try_for_each(|folder| disk::sync_folder(folder))
     }
 }
 

@@ -20,7 +20,7 @@ mod trash;
 
 #[cfg(test)]
 pub(crate) use disk::faults;
-pub use folder::{ArtifactInfo, RunFolder, Staged, digest};
+pub use folder::{ArtifactInfo, Placed, RunFolder, Staged, digest};
 pub use log::Log;
 pub use names::{ArtifactName, NoArtifactName, NoRunId, RunId};
 pub use trash::Trash;
