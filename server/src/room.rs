@@ -5,8 +5,9 @@
 //! for, and against what is free when it begins.
 
 use std::fs;
-use trainer::spec::{RunSpec, SpecError, field};
-use trainer::{device, memory};
+use trainer::device;
+use trainer::memory::{needed_bytes_on_cpu, smaller_batch, smaller_width};
+use trainer::spec::{RunSpec, SpecError};
 
 /// Whether the machine could ever hold the run.
 ///
@@ -20,7 +21,7 @@ fn check_in(spec: &RunSpec, total: u64) -> Result<(), SpecError> {
     if !is_short(spec, total) {
         return Ok(());
     }
-    let (needed, total_told) = (gigabytes(needed_bytes(spec)), gigabytes(total));
+    let (needed, total_told) = (gigabytes(needed_bytes_on_cpu(spec)), gigabytes(total));
     let expected = format!(
         "a batch that fits into this machine's memory of {total_told} (at width {} it needs about {needed}): {}",
         spec.width,
@@ -45,7 +46,7 @@ fn check_now_in(spec: &RunSpec, free: u64) -> Result<(), String> {
         "batch size {} at width {} needs about {} of memory, and {} are free: {}, or resume it when other runs are over",
         spec.batch_size,
         spec.width,
-        gigabytes(needed_bytes(spec)),
+        gigabytes(needed_bytes_on_cpu(spec)),
         gigabytes(free),
         advice(spec, free)
     ))
@@ -53,27 +54,16 @@ fn check_now_in(spec: &RunSpec, free: u64) -> Result<(), String> {
 
 /// Whether a run on the CPU needs more than `room`.
 fn is_short(spec: &RunSpec, room: u64) -> bool {
-    device::uses_cuda(spec.device) == Ok(false) && needed_bytes(spec) > room
-}
-
-/// What a run takes, about: what a GPU would need, without the part of it that is there whatever runs.
-fn needed_bytes(spec: &RunSpec) -> u64 {
-    let least = RunSpec { width: 0.0, batch_size: 0, ..spec.clone() };
-    memory::needed_bytes(spec) - memory::needed_bytes(&least)
+    device::uses_cuda(spec.device) == Ok(false) && needed_bytes_on_cpu(spec) > room
 }
 
 /// The largest batch and the largest width, by halves, that fit into `room`.
 fn advice(spec: &RunSpec, room: u64) -> String {
-    let fits = |smaller: &RunSpec| needed_bytes(smaller) <= room;
-    let batches = std::iter::successors(Some(spec.batch_size / 2), |batch| Some(batch / 2)).take_while(|&b| b > 0);
-    let batch = batches.map(|batch_size| RunSpec { batch_size, ..spec.clone() }).find(fits);
-    let widths = std::iter::successors(Some(spec.width / 2.0), |width| Some(width / 2.0));
-    let widths = widths.take_while(|&width| field("width").is_some_and(|field| field.check(&width.into()).is_ok()));
-    let width = widths.map(|width| RunSpec { width, ..spec.clone() }).find(fits);
-    match (batch, width) {
-        (Some(batch), Some(width)) => format!("try batch size {}, or width {}", batch.batch_size, width.width),
-        (Some(batch), None) => format!("try batch size {}", batch.batch_size),
-        (None, Some(width)) => format!("try width {}", width.width),
+    let fits = |smaller: &RunSpec| needed_bytes_on_cpu(smaller) <= room;
+    match (smaller_batch(spec, fits), smaller_width(spec, fits)) {
+        (Some(batch), Some(width)) => format!("try batch size {batch}, or width {width}"),
+        (Some(batch), None) => format!("try batch size {batch}"),
+        (None, Some(width)) => format!("try width {width}"),
         (None, None) => "free some of it".into(),
     }
 }
@@ -134,9 +124,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_with_what_would() {
         let spec = largest();
-        let needed = needed_bytes(&spec);
+        let needed = needed_bytes_on_cpu(&spec);
         assert!(check_in(&spec, needed).is_ok() && check_now_in(&spec, needed).is_ok());
-        let room = needed_bytes(&RunSpec { batch_size: 2048, ..spec.clone() });
+        let room = needed_bytes_on_cpu(&RunSpec { batch_size: 2048, ..spec.clone() });
         let refused = check_in(&spec, room).unwrap_err();
         assert_eq!((refused.field.as_str(), &refused.value), ("batch_size", &4096.into()));
         assert!(refused.expected.ends_with(": try batch size 2048, or width 1"), "{refused}");
@@ -144,7 +134,7 @@ mod tests {
         assert!(refused.contains("try batch size 2048, or width 1, or resume it"), "{refused}");
         // Where no batch is small enough, a width may be.
         let one = RunSpec { batch_size: 1, ..spec.clone() };
-        assert!(check_now_in(&one, needed_bytes(&one) / 2).unwrap_err().contains(": try width "));
+        assert!(check_now_in(&one, needed_bytes_on_cpu(&one) / 2).unwrap_err().contains(": try width "));
         assert!(check_now_in(&spec, 0).unwrap_err().contains(": free some of it, or"));
     }
 

@@ -1,9 +1,10 @@
-//! What a run needs of a GPU's memory, and what to ask for where it isn't there.
+//! What a run needs of memory, a GPU's or this machine's, and what to ask for where it isn't there.
 
 use crate::data::{Dataset, PIXELS};
 use crate::event::DeviceMemory;
 use crate::network::{Layer, plan};
 use crate::ops::conv2d::KERNEL;
+use crate::ops::winograd;
 use crate::spec::{Precision, RunSpec};
 
 /// Room for what is not counted: cuDNN's workspace, its own and the driver's code, fragments.
@@ -11,10 +12,19 @@ const RESERVE: u64 = 1 << 30;
 /// The least width that a spec can ask for.
 const LEAST_WIDTH: f64 = 0.03125;
 
-/// Bytes that a run of `spec` needs, as far as they can be counted; images of the data set not included.
+/// Bytes that a run of `spec` needs on a GPU, as far as they can be counted; images of the data set not included.
 pub fn needed_bytes(spec: &RunSpec) -> u64 {
     let (fixed, per_image) = parts(spec);
     fixed + per_image * spec.batch_size as u64
+}
+
+/// Bytes that a run of `spec` needs on the CPU, as far as they can be counted; images of the data set not included.
+pub fn needed_bytes_on_cpu(spec: &RunSpec) -> u64 {
+    let spec = RunSpec { precision: Precision::F32, ..spec.clone() };
+    let pairs = plan(spec.network, spec.width).0.into_iter().map(|layer| (layer.input * layer.output) as u64).max();
+    // The planes of the largest weight, those of its gradient, and the weight turned.
+    let planes = pairs.unwrap_or(0) * (2 * winograd::PLANES + KERNEL * KERNEL) as u64 * 4;
+    needed_bytes(&spec) - RESERVE + planes
 }
 
 /// Bytes whatever the batch, and bytes for each image of a batch.
@@ -59,7 +69,8 @@ pub(crate) fn advice(spec: &RunSpec, data: &Dataset, memory: Option<DeviceMemory
         gigabytes(memory.total_bytes),
         gigabytes(room)
     );
-    match (smaller_batch(spec, room), smaller_width(spec, room)) {
+    let fits = |smaller: &RunSpec| needed_bytes(smaller) <= room;
+    match (smaller_batch(spec, fits), smaller_width(spec, fits)) {
         (Some(batch), Some(width)) => format!("{full}; try batch size {batch}, or width {width}"),
         (Some(batch), None) => format!("{full}; try batch size {batch}"),
         (None, Some(width)) => format!("{full}; try width {width}"),
@@ -67,18 +78,18 @@ pub(crate) fn advice(spec: &RunSpec, data: &Dataset, memory: Option<DeviceMemory
     }
 }
 
-/// The batch size, halved until a run fits into `room`: at least once, since it didn't as it was.
-fn smaller_batch(spec: &RunSpec, room: u64) -> Option<usize> {
+/// The batch size, halved until such a run fits: at least once, since it didn't as it was.
+pub fn smaller_batch(spec: &RunSpec, fits: impl Fn(&RunSpec) -> bool) -> Option<usize> {
     let halves =
         std::iter::successors(Some(spec.batch_size / 2), |batch| Some(batch / 2)).take_while(|&batch| batch > 0);
-    halves.into_iter().find(|&batch_size| needed_bytes(&RunSpec { batch_size, ..spec.clone() }) <= room)
+    halves.into_iter().find(|&batch_size| fits(&RunSpec { batch_size, ..spec.clone() }))
 }
 
 /// The width, likewise.
-fn smaller_width(spec: &RunSpec, room: u64) -> Option<f64> {
+pub fn smaller_width(spec: &RunSpec, fits: impl Fn(&RunSpec) -> bool) -> Option<f64> {
     let halves = std::iter::successors(Some(spec.width / 2.0), |width| Some(width / 2.0));
     let mut allowed = halves.take_while(|&width| width >= LEAST_WIDTH);
-    allowed.find(|&width| needed_bytes(&RunSpec { width, ..spec.clone() }) <= room)
+    allowed.find(|&width| fits(&RunSpec { width, ..spec.clone() }))
 }
 
 #[cfg(test)]
@@ -111,7 +122,7 @@ mod tests {
         let memory = |total_bytes| Some(DeviceMemory { used_bytes: total_bytes, total_bytes });
         for total in [8u64 << 30, 16 << 30] {
             let sentence = advice(&spec, &data, memory(total));
-            let batch = smaller_batch(&spec, total).unwrap();
+            let batch = smaller_batch(&spec, |smaller| needed_bytes(smaller) <= total).unwrap();
             assert!(batch < 4096 && sentence.contains(&format!("try batch size {batch}, or width ")), "{sentence}");
             assert!(needed_bytes(&RunSpec { batch_size: batch, ..spec.clone() }) <= total);
         }

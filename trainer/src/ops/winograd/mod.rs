@@ -16,7 +16,8 @@ use super::matmul::{Into, Matrix, matmul};
 use super::scratch::{self, Scratch};
 use matrices::TILE;
 use rayon::prelude::*;
-use transforms::{Filter, FilterAdjoint, Group, Input, InputAdjoint, Output, OutputAdjoint, PLANES, run};
+pub(crate) use transforms::PLANES;
+use transforms::{Filter, FilterAdjoint, Group, Input, InputAdjoint, Output, OutputAdjoint, run};
 
 /// Numbers of a group's planes, input and output together, that one thread should work on at a time: half a megabyte.
 const GROUP_NUMBERS: usize = 1 << 17;

@@ -20,7 +20,7 @@ macro_rules! each {
 }
 
 /// How many planes there are.
-pub(super) const PLANES: usize = POINTS * POINTS;
+pub(crate) const PLANES: usize = POINTS * POINTS;
 
 /// Sizes of a group of images and of its planes.
 #[derive(Clone, Copy)]
