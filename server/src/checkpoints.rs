@@ -3,7 +3,7 @@
 //! The log tells the SHA-256 of every file that the trainer stored, so a checkpoint is read only as what it was. One that
 //! the disk has damaged is named, and the one before takes its place.
 
-use crate::state::RunState;
+use crate::state::{FileRecord, RunState};
 use crate::store::{self, RunFolder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,12 +86,19 @@ pub fn newest(folder: &RunFolder, state: &RunState) -> (u32, Vec<String>) {
     (0, damaged)
 }
 
+/// What is wrong with a file that isn't what the trainer stored.
+pub const ALTERED: &str = "its SHA-256 is not the one in the log";
+
+/// Whether a file holds what the log says of it; true where an older log says nothing.
+pub fn is_as_stored(file: Option<&FileRecord>, bytes: &[u8]) -> bool {
+    file.and_then(|file| file.sha256.as_ref()).is_none_or(|known| *known == store::digest(bytes))
+}
+
 fn read(folder: &RunFolder, state: &RunState, name: &str, epoch: u32) -> Result<(Checkpoint, Arc<[u8]>), String> {
     let file = name.parse().map_err(|_| "it has an impossible name".to_string())?;
     let bytes = folder.read(&file).map_err(|error| format!("it can't be read: {error}"))?;
-    let known = state.files.get(name).and_then(|file| file.sha256.as_ref());
-    if known.is_some_and(|known| *known != store::digest(&bytes)) {
-        return Err("its SHA-256 is not the one in the log".into());
+    if !is_as_stored(state.files.get(name), &bytes) {
+        return Err(ALTERED.into());
     }
     let mut checkpoint = checkpoint::load(&bytes).map_err(|error| error.to_string())?;
     if checkpoint.about.epoch != epoch {

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::api::Found;
+use crate::checkpoints::{ALTERED, is_as_stored};
 use crate::error::Error;
 use crate::runs::Run;
 use crate::state::FileRecord;
@@ -191,15 +192,22 @@ async fn load(app: &Arc<App>, run: &Arc<Run>, epoch: u32) -> Result<Arc<Ready>, 
 
 fn recogniser(run: &Run, files: &Files, epoch: u32) -> Result<Recogniser, Error> {
     let mut damage = None;
-    for (from, name) in checkpoints(files, epoch) {
-        let Ok(name) = name.parse() else { continue };
-        match run.folder.read(&name).map(|bytes| Recogniser::load(&bytes)) {
+    for (from, told) in checkpoints(files, epoch) {
+        let Ok(name) = told.parse() else { continue };
+        let bytes = match run.folder.read(&name) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                damage = Some(format!("{name} can't be read: {error}"));
+                continue;
+            }
+        };
+        match Recogniser::load(&bytes) {
             // Last and best may have been written anew since: then they are of another epoch than the log said.
-            Ok(Ok(recogniser)) if recogniser.epoch == from => return Ok(recogniser),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => damage = Some(format!("{name}: {error}")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => damage = Some(format!("{name} can't be read: {error}")),
+            Ok(recogniser) if recogniser.epoch != from => {}
+            Ok(recogniser) if is_as_stored(files.get(told), &bytes) => return Ok(recogniser),
+            Ok(_) => damage = Some(format!("{name}: {ALTERED}")),
+            Err(error) => damage = Some(format!("{name}: {error}")),
         }
     }
     Err(match damage {

@@ -108,6 +108,9 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_takes_its_place() {
     let fork = site.post(&format!("/runs/{id}/fork"), &json!({"epoch": last}));
     assert_eq!(fork.status, 422);
     assert!(fork.text().contains("checkpoints/last.safetensors"), "{}", fork.text());
+    let image = [("Content-Type", "application/octet-stream")];
+    let seen = site.send("POST", &format!("/runs/{id}/predict?epoch={last}"), &image, &[7; 784]).json();
+    assert_eq!(seen["epoch"], last - 1, "a drawing is not shown to a damaged network: {seen}");
 
     let resumed = resume(&site, &id);
     assert_eq!(resumed["epoch"], last - 1);
