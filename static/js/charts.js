@@ -4,7 +4,8 @@ import { percent, compact } from "./format.js";
 import { keepDataTable } from "./data-table.js";
 import { h, role, say } from "./dom.js";
 
-const SHAPES = ["circle", "triangle", "square", "diamond", "down", "cross"];
+/** The shapes of the first six runs' points. */
+export const SHAPES = ["circle", "triangle", "square", "diamond", "down", "cross"];
 
 /** Aligns several runs' points [[x, y]…] on one axis of x, as uPlot wants them: [xs, ys of run 0, …], null in the gaps. Pure. */
 export function align(series) {
@@ -28,6 +29,16 @@ export function byEpoch(run, name) {
   return run.history.filter((r) => Number.isFinite(r.metrics[name])).map((r) => [r.epoch, r.metrics[name]]);
 }
 
+/** The number beside a tick of the loss axis; none where they would stand too close. Pure. */
+export function lossTick(value) {
+  return value && /^[125]/.test(value.toExponential()) ? String(Number(value.toPrecision(2))) : "";
+}
+
+/** The number beside a tick of the accuracy axis. Pure. */
+export function accuracyTick(value) {
+  return `${Number((value * 100).toFixed(2))} %`;
+}
+
 class Chart {
   #plot = null;
   #on;
@@ -44,6 +55,7 @@ class Chart {
     this.#on = on;
     this.box = figure.querySelector(".chart");
     this.kind = kind;
+    this.title = figure.querySelector("h3").textContent;
     this.readout = figure.querySelector(".chart-readout");
     listenToChart(this.box, {
       pan: (share) => this.pan(share),
@@ -65,14 +77,7 @@ class Chart {
     const dataKey = runs.map((run) => run.seq).join();
     if (this.#key === key && this.#dataKey === dataKey) return this.#say();
     this.#dataKey = dataKey;
-    const series =
-      this.kind === "loss"
-        ? [
-            ...runs.map((run) => runningLoss(run)),
-            ...runs.map((run) => byEpoch(run, "train_loss").filter(([, y]) => y > 0)),
-          ]
-        : runs.map((run) => byEpoch(run, "test_accuracy"));
-    const data = align(series);
+    const data = align(this.#curves());
     if (this.#key !== key) {
       this.#plot?.destroy();
       this.box.replaceChildren();
@@ -83,6 +88,18 @@ class Chart {
       this.#plot.setData(data);
     }
     this.#say();
+  }
+
+  /** The points of every curve: of each run's epochs; before them, of a loss, what lies within the epochs. */
+  #curves() {
+    if (this.kind === "accuracy") return this.runs.map((run) => byEpoch(run, "test_accuracy"));
+    return [...this.runs.map(runningLoss), ...this.runs.map((run) => byEpoch(run, "train_loss").filter(([, y]) => y > 0))];
+  }
+
+  /** What a picture of the chart needs: the epochs in sight, the runs, and every curve. */
+  get shown() {
+    const [first, last] = this.#range ?? [0, this.#epochs];
+    return { kind: this.kind, title: this.title, first, last, runs: this.runs ?? [], curves: this.runs ? this.#curves() : [] };
   }
 
   #options(runs, palette, epochs) {
@@ -105,9 +122,7 @@ class Chart {
         {
           ...axis,
           size: 54,
-          values: loss
-            ? (_, ticks) => ticks.map((v) => (v && /^[125]/.test(v.toExponential()) ? String(Number(v.toPrecision(2))) : ""))
-            : (_, ticks) => ticks.map((v) => `${Number((v * 100).toFixed(2))} %`),
+          values: (_, ticks) => ticks.map(loss ? lossTick : accuracyTick),
         },
       ],
       series: [
@@ -182,7 +197,7 @@ class Chart {
     const finer = align(loss ? [...this.runs.map(runningLoss), ...curves] : curves);
     const names = this.runs.map((run) => run.name);
     return {
-      caption: loss ? "Training loss" : "Test accuracy",
+      caption: this.title,
       head: ["Epoch", ...names],
       rows: epochs.map((epoch, i) => [String(epoch), ...columns.map((column) => word(column[i]))]),
       exact: { head: ["epoch", ...(loss ? names.map((n) => `${n} within the epoch`) : []), ...names], columns: finer },
@@ -259,7 +274,7 @@ function listenToChart(box, on) {
 }
 
 /** Accuracies from a little below the lowest to a little above the highest, never beyond 0 and 1. */
-function accuracyRange(min, max) {
+export function accuracyRange(min, max) {
   if (min === null || max === null) return [0, 1];
   const room = Math.max(0.005, (max - min) * 0.08);
   return [Math.max(0, min - room), Math.min(1.0005, max + room)];
@@ -282,7 +297,8 @@ function shapePaths(shape) {
   };
 }
 
-function addShape(path, shape, x, y, r) {
+/** Adds a point's shape to a path, or to a context's. */
+export function addShape(path, shape, x, y, r) {
   const corners = {
     triangle: [[0, -1.15], [1.05, 0.8], [-1.05, 0.8]],
     down: [[0, 1.15], [1.05, -0.8], [-1.05, -0.8]],

@@ -65,7 +65,8 @@ class SvgSurface {
   }
 }
 
-function canvasOf(width, height, ratio) {
+/** A canvas of `ratio` device pixels a CSS pixel. */
+export function canvasOf(width, height, ratio) {
   const canvas = document.createElement("canvas");
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
@@ -80,13 +81,18 @@ export function figureCanvas(panels, options, ratio) {
   return surface.canvas;
 }
 
-/** The figure of `panels` as the text of an SVG file, twice as large as on the page. */
+/** The figure of `panels` as the text of an SVG file. */
 export function figureSvg(panels, options) {
   const { width, height } = sizeOf(panels.length);
   const surface = new SvgSurface();
   draw(surface, panels, options, width, height);
+  return svgFile(surface.context.text, width, height);
+}
+
+/** The text of an SVG file with these elements, twice as large as on the page. */
+export function svgFile(elements, width, height) {
   const size = `width="${2 * width}" height="${2 * height}" viewBox="0 0 ${width} ${height}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>\n${surface.context.text}\n</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>\n${elements}\n</svg>\n`;
 }
 
 function sizeOf(count) {
@@ -113,7 +119,8 @@ function draw(surface, panels, options, width, height) {
   drawLegend(context, panels, options, palette, width, height - MARGIN - LEGEND / 2 + 6);
 }
 
-function write(context, text, x, y, font, colour, align = "left") {
+/** Writes a line of text. */
+export function write(context, text, x, y, font, colour, align = "left") {
   context.font = `${font} ${FONT}`;
   context.fillStyle = colour;
   context.textAlign = align;
@@ -167,6 +174,7 @@ function drawLegend(context, panels, options, palette, width, y) {
   if (panels.length > 1) write(context, "Centerscope", width - MARGIN, y, "400 12px", palette.muted, "right");
 }
 
-function cut(text, longest) {
+/** A text of at most so many letters. */
+export function cut(text, longest) {
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text;
 }

@@ -1,7 +1,8 @@
-// What can be taken away from a comparison: pictures of its plots, the epochs as an animation, the points as a table, and the
+// What can be taken away from a comparison: pictures of its plots and of its curves, the epochs as an animation, the points as a table, and the
 // whole of it as one file. Loaded when the menu is opened first.
 
 import { animatedWebp } from "./webp.js";
+import { curveCanvas, curveSvg } from "./curve-figure.js";
 import { figureCanvas, figureSvg } from "./figure.js";
 import { download, h, say } from "./dom.js";
 import { newestEpoch, reportAt } from "./fold.js";
@@ -33,6 +34,12 @@ export function keepSaveMenu(details, comparison) {
     { "aria-label": "Which plots" },
     runs.length > 1 ? h("option", { value: "all" }, "All plots") : null,
     runs.map((run, i) => h("option", { value: String(i) }, run.name)),
+  );
+  const charts = comparison.charts.all;
+  const curves = h(
+    "select",
+    { "aria-label": "Which curves" },
+    charts.map((chart, i) => h("option", { value: String(i) }, chart.title)),
   );
   const note = h("output", { class: "save-note" });
   const chosen = () => (which.value === "all" ? comparison.panels : [comparison.panels[Number(which.value)]]).filter((panel) => panel.shown);
@@ -67,6 +74,7 @@ export function keepSaveMenu(details, comparison) {
       "div",
       { class: "save-body" },
       row("Picture", which, button("PNG", "A picture of twice the size", savePng), button("SVG", "A drawing that can be edited", saveSvg)),
+      charts.length ? row("Curves", curves, button("PNG", "A picture of twice the size", saveCurvesPng), button("SVG", "A drawing that can be edited", saveCurvesSvg)) : null,
       row("Epochs", button("Animation (WebP)", "Every epoch, one after the other, as an animated picture", saveAnimation)),
       row("Table", button("Points (CSV)", "Where each image lies in the shown epoch, and what it is taken for", savePoints)),
       h(
@@ -94,6 +102,17 @@ export function keepSaveMenu(details, comparison) {
 
   async function saveSvg(panels) {
     download(figureSvg(panels, comparison.state), fileName(named(panels, "epoch", comparison.epoch), "svg"), "image/svg+xml");
+  }
+
+  const chart = () => charts[Number(curves.value)].shown;
+  const curvesName = (ending) => fileName([...runs.map((run) => run.label), chart().title], ending);
+
+  async function saveCurvesPng() {
+    download(await encoded(curveCanvas(chart(), RATIO), "image/png"), curvesName("png"), "image/png");
+  }
+
+  async function saveCurvesSvg() {
+    download(curveSvg(chart()), curvesName("svg"), "image/svg+xml");
   }
 
   async function savePoints(panels) {

@@ -7,7 +7,7 @@ import { applyEvent, epochSecondsLeft, keptEpochs, reportAt } from "../../static
 import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
 import { BucketGrid } from "../../static/js/grid.js";
 import { drawOrder } from "../../static/js/order.js";
-import { linearTicks } from "../../static/js/ticks.js";
+import { linearTicks, logTicks } from "../../static/js/ticks.js";
 import { deviceAndPrecision, compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
 import { Lru, parseEmbedding } from "../../static/js/embeddings.js";
 import { streamUrl } from "../../static/js/stream.js";
@@ -165,6 +165,8 @@ test("the drawing order is a permutation, always the same, and no sorted one", (
 test("ticks are round and inside", () => {
   assert.deepEqual(linearTicks(-12, 12, 5), { step: 5, values: [-10, -5, 0, 5, 10] });
   assert.equal(linearTicks(1, 1, 5).values.length, 0);
+  assert.deepEqual(logTicks(0.09, 2.3), [0.1, 0.2, 0.5, 1, 2]);
+  assert.deepEqual([logTicks(0, 1), logTicks(2, 1), logTicks(1, Infinity)], [[], [], []]);
   assert.equal(tickLabel(-0.30000000000000004, 0.1), "−0.3");
 });
 
@@ -344,7 +346,7 @@ test("a plot as a table says where each class lies and how it is recognised", ()
 
 /** What only one page needs, or only once a reader asks for it. */
 const LOADED_LATER = [
-  ...["confusion.js", "csv.js", "draw.js", "figure.js", "perturb.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js"],
+  ...["confusion.js", "csv.js", "curve-figure.js", "draw.js", "figure.js", "perturb.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js"],
   ...["selection-panel.js", "sketch-pad.js", "strip.js", "svg-context.js", "webp.js"],
   ...["axis.js", "field-scatter.js", "group-curves.js", "groups.js", "parallel.js", "svg.js"],
   ...["annotations.js", "bulk.js", "cells.js", "column-dialog.js", "columns.js", "completion.js", "edits.js", "in-place.js"],

@@ -65,9 +65,11 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
         )
         .await;
     browser.click("[data-role=save] summary").await;
-    let take = async |text: &str, ending: &str| {
-        let button =
-            format!("[...document.querySelectorAll('.save-body button')].find((b) => b.textContent === '{text}')");
+    let take = async |row: &str, text: &str, ending: &str| {
+        let button = format!(
+            "[...document.querySelectorAll('.save-row')].find((r) => r.firstChild.textContent === '{row}')\
+             ?.querySelectorAll('button').values().find((b) => b.textContent === '{text}')"
+        );
         browser.until(&format!("{button} !== undefined")).await;
         browser.value(&format!("{button}.click()")).await;
         browser.until("window.taken.length > 0").await;
@@ -76,12 +78,12 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
         assert!(name.as_str().unwrap().ends_with(ending), "{name}");
     };
 
-    take("PNG", ".png").await;
+    take("Picture", "PNG", ".png").await;
     let picture =
         browser.later("const { width, height } = await createImageBitmap(window.file); return [width, height];").await;
     assert_eq!(picture, json!([2 * (2 * 24 + 3 * 440 + 2 * 18), 2 * (24 + 58 + 44 + 440 + 40 + 24)]), "twice the size");
 
-    take("SVG", ".svg").await;
+    take("Picture", "SVG", ".svg").await;
     let dots = browser
         .later(
             "const text = await window.file.text(); \
@@ -92,11 +94,30 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
         .await;
     assert_eq!(dots, json!([6000, true]), "every point, and which epoch it is");
 
-    take("Points (CSV)", "epoch-2.csv").await;
+    take("Curves", "PNG", "training-loss.png").await;
+    let picture =
+        browser.later("const { width, height } = await createImageBitmap(window.file); return [width, height];").await;
+    assert_eq!(picture, json!([2 * 900, 2 * (460 + 22)]));
+    browser.value("(() => { document.querySelector('[aria-label=\"Which curves\"]').value = '1'; })()").await;
+    take("Curves", "SVG", "test-accuracy.svg").await;
+    let told = browser
+        .later(
+            "const text = await window.file.text(); \
+             const svg = new DOMParser().parseFromString(text, 'image/svg+xml'); \
+             if (svg.querySelector('parsererror')) return svg.documentElement.textContent; \
+             const words = [...svg.querySelectorAll('text')].map((t) => t.textContent); \
+             const names = [...document.querySelectorAll('[data-chart=accuracy] .chart-readout [title]')].map((r) => r.title); \
+             const lines = [...svg.querySelectorAll('path')].filter((p) => p.getAttribute('stroke-width') === '2'); \
+             return [words[0], names.every((name) => words.includes(name)), lines.length, words.some((w) => w.endsWith(' %'))];",
+        )
+        .await;
+    assert_eq!(told, json!(["Test accuracy", true, 3, true]), "the title, every run, its curve, and the scale");
+
+    take("Table", "Points (CSV)", "epoch-2.csv").await;
     let lines = browser.later("return (await window.file.text()).trim().split('\\n').length;").await;
     assert_eq!(lines, 2001);
 
-    take("Animation (WebP)", ".webp").await;
+    take("Epochs", "Animation (WebP)", ".webp").await;
     let frames = browser
         .later(
             "const decoder = new ImageDecoder({ data: await window.file.arrayBuffer(), type: 'image/webp' }); \
