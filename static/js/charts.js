@@ -29,6 +29,12 @@ export function byEpoch(run, name) {
   return run.history.filter((r) => Number.isFinite(r.metrics[name])).map((r) => [r.epoch, r.metrics[name]]);
 }
 
+/** Resolves when uPlot is there: its script loads beside the page's own, which doesn't wait for it. */
+export async function uPlotLoaded() {
+  if (window.uPlot) return;
+  await new Promise((resolve) => document.querySelector('script[src*="uPlot"]').addEventListener("load", resolve, { once: true }));
+}
+
 /** The number beside a tick of the loss axis; none where they would stand too close. Pure. */
 export function lossTick(value) {
   return value && /^[125]/.test(value.toExponential()) ? String(Number(value.toPrecision(2))) : "";
@@ -68,11 +74,12 @@ class Chart {
     }).observe(this.box);
   }
 
-  update(runs, palette, epochs, epoch) {
+  async update(runs, palette, epochs, epoch) {
     this.#epoch = epoch;
     this.#epochs = epochs;
     this.runs = runs;
     this.updateTable();
+    if (!window.uPlot) await uPlotLoaded();
     const key = JSON.stringify([runs.map((run) => run.id), palette, epochs]);
     const dataKey = runs.map((run) => run.seq).join();
     if (this.#key === key && this.#dataKey === dataKey) return this.#say();

@@ -4,6 +4,7 @@ import { h, press, role, say } from "./dom.js";
 import { hasEnded } from "./fold.js";
 import { follow, streamUrl } from "./stream.js";
 import { GroupCurves } from "./group-curves.js";
+import { uPlotLoaded } from "./charts.js";
 import { onThemeChange, readPalette } from "./palette.js";
 
 const MOST_FOLLOWED = 16; // as many as one stream takes
@@ -21,6 +22,7 @@ export async function keepGroups(root, showConnection) {
   const curves = new GroupCurves(role(root, "curves"), role(root, "readout"));
   const link = new Link(role(root, "members"));
   let shape = new URLSearchParams(location.search).get("shape") ?? "band";
+  await uPlotLoaded();
   let data = await load(root);
   let plots = null;
 

@@ -23,16 +23,6 @@ void main() {
   pixel = colour * cover;
 }`;
 
-/** Whether a GPU, not software that imitates one, stands behind WebGL2: the imitation is slower than our own CPU path. */
-export function hasRealGpu() {
-  const gl = document.createElement("canvas").getContext("webgl2");
-  if (!gl) return false;
-  const info = gl.getExtension("WEBGL_debug_renderer_info");
-  const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
-  gl.getExtension("WEBGL_lose_context")?.loseContext();
-  return !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
-}
-
 /** Draws frames on a canvas with WebGL2. Throws where there is none; calls `onLost` when the GPU is taken away. */
 export class WebglRenderer {
   kind = "webgl";

@@ -5,7 +5,7 @@ import { BucketGrid } from "./grid.js";
 import { bounds, fit, mixViews, projection, visibleBox, zoomAt } from "./geometry.js";
 import { drawOver, drawUnder } from "./scatter-layers.js";
 import { CpuRenderer } from "./scatter-cpu.js";
-import { WebglRenderer, hasRealGpu } from "./scatter-webgl.js";
+import { gpuRenderer } from "./gpu.js";
 import { drawOrder } from "./order.js";
 import { mixArrays, mixBoxes, mixGeometry, pointLook } from "./scatter-look.js";
 import { listen } from "./scatter-input.js";
@@ -13,14 +13,6 @@ import { listen } from "./scatter-input.js";
 const HOVER_PIXELS = 14;
 const GLIDE_MS = 320;
 const MOST_GLIDING_POINTS = 30_000;
-
-let gpu; // asked once a page
-const wantsGpu = () => {
-  // ?renderer=cpu|webgl decides by hand, to compare the two.
-  const asked = new URLSearchParams(location.search).get("renderer");
-  gpu ??= asked ? asked === "webgl" : hasRealGpu();
-  return gpu;
-};
 
 export class Scatter {
   #element;
@@ -63,7 +55,7 @@ export class Scatter {
       element.append(canvas);
       this.#layers[name] = canvas;
     }
-    this.#renderer = this.#makeRenderer();
+    this.#renderer = new CpuRenderer(this.#layers.points);
     new ResizeObserver(() => this.#resize()).observe(element);
     this.#resize();
     listen(element, {
@@ -77,22 +69,22 @@ export class Scatter {
     });
   }
 
-  #makeRenderer() {
-    if (wantsGpu()) {
-      try {
-        return new WebglRenderer(this.#layers.points, () => this.#fallBack());
-      } catch {
-        this.#freshCanvas();
-      }
-    }
-    return new CpuRenderer(this.#layers.points);
+  /** Once there are points on the screen, the GPU takes over where there is one. */
+  async #askForGpu() {
+    const Renderer = await gpuRenderer();
+    if (Renderer) this.#change((canvas) => new Renderer(canvas, () => this.#change((fresh) => new CpuRenderer(fresh))));
   }
 
-  /** The GPU was taken away: the CPU goes on. A canvas keeps its kind of context for life, so a new one is needed. */
-  #fallBack() {
+  /** Goes on with another renderer. A canvas keeps its kind of context for life, so a new one is needed. */
+  #change(make) {
     this.#renderer.destroy();
     this.#freshCanvas();
-    this.#renderer = new CpuRenderer(this.#layers.points);
+    try {
+      this.#renderer = make(this.#layers.points);
+    } catch {
+      this.#freshCanvas();
+      this.#renderer = new CpuRenderer(this.#layers.points);
+    }
     this.#resize();
   }
 
@@ -104,6 +96,7 @@ export class Scatter {
 
   /** Shows points {x, y, labels} with the geometry of their epoch and the `trail` to it; glides there from the last ones if `glide`. */
   setData(data, glide) {
+    if (!this.#data) this.#askForGpu();
     this.#glide = null;
     if (glide && this.#now?.x.length === data.x.length) this.#startGlide();
     this.#data = data;

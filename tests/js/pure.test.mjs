@@ -346,7 +346,7 @@ test("a plot as a table says where each class lies and how it is recognised", ()
 
 /** What only one page needs, or only once a reader asks for it. */
 const LOADED_LATER = [
-  ...["confusion.js", "csv.js", "curve-figure.js", "draw.js", "figure.js", "perturb.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js"],
+  ...["confusion.js", "csv.js", "curve-figure.js", "draw.js", "figure.js", "perturb.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js", "scatter-webgl.js"],
   ...["selection-panel.js", "sketch-pad.js", "strip.js", "svg-context.js", "webp.js"],
   ...["axis.js", "field-scatter.js", "group-curves.js", "groups.js", "parallel.js", "svg.js"],
   ...["annotations.js", "bulk.js", "cells.js", "column-dialog.js", "columns.js", "completion.js", "edits.js", "in-place.js"],
