@@ -32,7 +32,11 @@ export function byEpoch(run, name) {
 /** Resolves when uPlot is there: its script loads beside the page's own, which doesn't wait for it. */
 export async function uPlotLoaded() {
   if (window.uPlot) return;
-  await new Promise((resolve) => document.querySelector('script[src*="uPlot"]').addEventListener("load", resolve, { once: true }));
+  await new Promise((resolve) => {
+    const script = document.querySelector('script[src*="uPlot"]');
+    // Where it fails to load, the tables beside the charts still tell everything.
+    for (const event of ["load", "error"]) script.addEventListener(event, resolve, { once: true });
+  });
 }
 
 /** The number beside a tick of the loss axis; none where they would stand too close. Pure. */
@@ -80,6 +84,7 @@ class Chart {
     this.runs = runs;
     this.updateTable();
     if (!window.uPlot) await uPlotLoaded();
+    if (!window.uPlot) return;
     const key = JSON.stringify([runs.map((run) => run.id), palette, epochs]);
     const dataKey = runs.map((run) => run.seq).join();
     if (this.#key === key && this.#dataKey === dataKey) return this.#say();

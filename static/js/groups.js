@@ -31,7 +31,7 @@ export async function keepGroups(root, showConnection) {
   choices.addEventListener("change", () => choices.submit());
   const show = () => {
     for (const button of shapes.children) press(button, button.value === shape);
-    curves.show(data, shape, readPalette());
+    if (window.uPlot) curves.show(data, shape, readPalette());
     showFields();
   };
   // The plots of settings are fetched once there is something to plot.
