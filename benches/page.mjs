@@ -270,7 +270,7 @@ function millionPoints(browser) {
     const { Charts } = await import("/static/js/charts.js");
     const { readPalette } = await import("/static/js/palette.js");
     const root = document.createElement("div");
-    root.innerHTML = '<figure data-chart="loss"><span class="chart-readout"></span><div class="chart"></div></figure>';
+    root.innerHTML = '<figure data-chart="loss"><h3>Training loss</h3><span class="chart-readout"></span><div class="chart"></div></figure>';
     root.className = "charts";
     document.querySelector("main").prepend(root);
     root.scrollIntoView();
