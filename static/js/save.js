@@ -1,5 +1,5 @@
-// What can be taken away from a comparison: pictures of its plots and of its curves, the epochs as an animation, the points as a table, and the
-// whole of it as one file. Loaded when the menu is opened first.
+// What can be taken away from a comparison: pictures of its plots and of its curves, the epochs as an animation, the points
+// as a table, and the whole of it as one file. Loaded when the menu is opened first.
 
 import { animatedWebp } from "./webp.js";
 import { curveCanvas, curveSvg } from "./curve-figure.js";

@@ -8,6 +8,14 @@ import { linearTicks } from "./ticks.js";
 import { tickLabel } from "./format.js";
 import { rgba } from "./palette.js";
 
+/** Pixels between two ticks at least. */
+const TICK_PIXELS = 72;
+
+/** The ticks of both axes. One scale holds for both, so the same density makes the same step: squares. */
+function ticksOf(box, width, height) {
+  return { x: linearTicks(box.xMin, box.xMax, width / TICK_PIXELS), y: linearTicks(box.yMin, box.yMax, height / TICK_PIXELS) };
+}
+
 /** The pages' own typeface, as a canvas wants it. */
 export const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
@@ -38,11 +46,8 @@ export function drawUnder(context, scene) {
     });
   }
   context.lineWidth = 1;
-  for (const [axis, min, max] of [
-    ["x", box.xMin, box.xMax],
-    ["y", box.yMin, box.yMax],
-  ]) {
-    for (const value of linearTicks(min, max, Math.min(width, height) / 72).values) {
+  for (const [axis, { values }] of Object.entries(ticksOf(box, width, height))) {
+    for (const value of values) {
       const at = Math.round(axis === "x" ? value * k + ox : oy - value * k) + 0.5;
       context.strokeStyle = Math.abs(value) < 1e-9 ? palette.axis : palette.line;
       context.beginPath();
@@ -88,15 +93,13 @@ function drawTickLabels(context, { view, width, height, palette }, k, ox, oy) {
     context.strokeText(text, x, y);
     context.fillText(text, x, y);
   };
-  const count = Math.min(width, height) / 72;
-  const xTicks = linearTicks(box.xMin, box.xMax, count);
+  const { x: xTicks, y: yTicks } = ticksOf(box, width, height);
   context.textAlign = "center";
   context.textBaseline = "alphabetic";
   for (const v of xTicks.values) {
     const at = v * k + ox;
     if (at > 34 && at < width - 14) write(tickLabel(v, xTicks.step), at, height - 6);
   }
-  const yTicks = linearTicks(box.yMin, box.yMax, count);
   context.textAlign = "left";
   context.textBaseline = "middle";
   for (const v of yTicks.values) {
