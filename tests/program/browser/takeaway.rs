@@ -78,10 +78,17 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
         assert!(name.as_str().unwrap().ends_with(ending), "{name}");
     };
 
+    let size = async || {
+        let size = "const { width, height } = await createImageBitmap(window.file); return [width, height];";
+        browser.later(size).await
+    };
+
     take("Picture", "PNG", ".png").await;
-    let picture =
-        browser.later("const { width, height } = await createImageBitmap(window.file); return [width, height];").await;
-    assert_eq!(picture, json!([2 * (2 * 24 + 3 * 440 + 2 * 18), 2 * (24 + 58 + 44 + 440 + 40 + 24)]), "twice the size");
+    assert_eq!(
+        size().await,
+        json!([2 * (2 * 24 + 3 * 440 + 2 * 18), 2 * (24 + 58 + 44 + 440 + 40 + 24)]),
+        "twice the size"
+    );
 
     take("Picture", "SVG", ".svg").await;
     let dots = browser
@@ -95,9 +102,7 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
     assert_eq!(dots, json!([6000, true]), "every point, and which epoch it is");
 
     take("Curves", "PNG", "training-loss.png").await;
-    let picture =
-        browser.later("const { width, height } = await createImageBitmap(window.file); return [width, height];").await;
-    assert_eq!(picture, json!([2 * 900, 2 * (460 + 22)]));
+    assert_eq!(size().await, json!([2 * 900, 2 * (460 + 22)]));
     browser.value("(() => { document.querySelector('[aria-label=\"Which curves\"]').value = '1'; })()").await;
     take("Curves", "SVG", "test-accuracy.svg").await;
     let told = browser

@@ -177,8 +177,8 @@ mod tests {
     const SHAPES: [(usize, usize, usize, usize); 5] =
         [(1, 7, 3, 5), (3, 5, 2, 4), (2, 6, 5, 3), (4, 3, 3, 2), (1, 8, 1, 3)];
 
-    /// The block in f64, as its formulas read: batch statistics, or `stats`.
-    fn plain(shape: ConvShape, x: &[f64], w: &[f64], scale_shift: &[f64], stats: Option<(&[f64], &[f64])>) -> Vec<f64> {
+    /// The convolution in f64.
+    fn convolved(shape: ConvShape, x: &[f64], w: &[f64]) -> Vec<f64> {
         let (side, ci, co) = (shape.side, shape.in_channels, shape.out_channels);
         let mut z = vec![0.0; shape.output_len()];
         for (pixel, z) in z.chunks_mut(co).enumerate() {
@@ -193,22 +193,30 @@ mod tests {
                 }
             }
         }
-        let pixels = shape.pixels() as f64;
-        for o in 0..co {
-            let of = |f: &dyn Fn(f64) -> f64| z.iter().skip(o).step_by(co).map(|&z| f(z)).sum::<f64>() / pixels;
-            let (mean, var) = stats.map_or_else(
-                || {
-                    let mean = of(&|z| z);
-                    (mean, of(&|z| (z - mean).powi(2)))
-                },
-                |(mean, var)| (mean[o], var[o]),
-            );
-            let std = (var + activation::EPSILON).sqrt();
-            for z in z.iter_mut().skip(o).step_by(co) {
-                *z = (scale_shift[o] * (*z - mean) / std + scale_shift[co + o]).max(0.0);
-            }
-        }
         z
+    }
+
+    /// Mean and biased variance of each channel.
+    fn moments_of(z: &[f64], channels: usize) -> (Vec<f64>, Vec<f64>) {
+        let pixels = (z.len() / channels) as f64;
+        let mean =
+            |o: usize, f: &dyn Fn(f64) -> f64| z.iter().skip(o).step_by(channels).map(|&z| f(z)).sum::<f64>() / pixels;
+        let means = (0..channels).map(|o| mean(o, &|z| z)).collect::<Vec<_>>();
+        let vars = means.iter().enumerate().map(|(o, m)| mean(o, &|z| (z - m).powi(2))).collect();
+        (means, vars)
+    }
+
+    /// The block without pooling in f64, as its formulas read: with the batch's moments, or with `stats`.
+    fn plain(shape: ConvShape, x: &[f64], w: &[f64], scale_shift: &[f64], stats: Option<(&[f64], &[f64])>) -> Vec<f64> {
+        let co = shape.out_channels;
+        let mut y = convolved(shape, x, w);
+        let (mean, var) = stats.map_or_else(|| moments_of(&y, co), |(mean, var)| (mean.to_vec(), var.to_vec()));
+        for (i, y) in y.iter_mut().enumerate() {
+            let o = i % co;
+            *y = (scale_shift[o] * (*y - mean[o]) / (var[o] + activation::EPSILON).sqrt() + scale_shift[co + o])
+                .max(0.0);
+        }
+        y
     }
 
     /// The maximum of each 2×2 window; a last odd row or column is dropped.
@@ -278,7 +286,14 @@ mod tests {
             assert_near(&found.weight, &slopes(1), &name("dw"));
             assert_near(&found.scale_shift, &slopes(2), &name("dγ, dβ"));
 
-            let (mean, var) = (wide(&stats.mean), wide(&stats.var));
+            // A tenth of the batch's moments, its variance unbiased, to nine tenths of what was there.
+            let (mean, var) = moments_of(&convolved(shape, &exact[0], &exact[1]), out_channels);
+            let unbiased = shape.pixels() as f64 / (shape.pixels() as f64 - 1.0);
+            let joined = |before: f64, batch: f64| 0.9 * before + 0.1 * batch;
+            let mean = mean.iter().map(|&mean| joined(0.5, mean)).collect::<Vec<_>>();
+            let var = var.iter().map(|&var| joined(2.0, var * unbiased)).collect::<Vec<_>>();
+            assert_near(&stats.mean, &mean, &name("running mean"));
+            assert_near(&stats.var, &var, &name("running variance"));
             let y = forward_eval(shape, &x, parameters, &stats, pool);
             assert_near(&y, &output(&exact[0], &exact[1], &exact[2], Some((&mean, &var))), &name("y in evaluation"));
         }
