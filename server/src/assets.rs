@@ -1,16 +1,48 @@
-//! Scripts and styles, inside the binary.
+//! Scripts and styles, inside the binary, as they are sent: few files, without comments, compressed once.
+
+mod linked;
 
 use crate::error::Error;
+use axum::body::Bytes;
 use axum::extract::Path;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+pub(crate) use linked::Linked;
 use rust_embed::RustEmbed;
-use std::fmt::Write;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{LazyLock, Mutex};
 
 #[derive(RustEmbed)]
 #[folder = "../static"]
 struct Files;
+
+/// The script that every page begins with: sent with all that it imports.
+const MAIN: &str = "main.js";
+/// The style sheets, one after the other: a later one has the last word.
+const STYLES: &str = "css/all.css";
+const SHEETS: [&str; 15] = [
+    "vendor/uPlot.min.css",
+    "css/tokens.css",
+    "css/page.css",
+    "css/palette.css",
+    "css/comparison.css",
+    "css/clock.css",
+    "css/selection.css",
+    "css/draw.css",
+    "css/charts.css",
+    "css/tables.css",
+    "css/runs.css",
+    "css/save.css",
+    "css/form.css",
+    "css/groups.css",
+    "css/narrow.css",
+];
 
 fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map(|(_, ending)| ending) {
@@ -25,10 +57,19 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-/// A script or a style sheet as text, as it is sent.
-pub(crate) fn text(path: &str) -> Option<String> {
+/// A script or a style sheet as text, each module by itself.
+pub(crate) fn plain(path: &str) -> Option<String> {
+    if path == STYLES {
+        return SHEETS.iter().map(|sheet| plain(sheet)).collect();
+    }
     let text = String::from_utf8_lossy(&Files::get(path)?.data).into_owned();
     Some(if path.starts_with("js/") { without_comments(&text) } else { text })
+}
+
+/// Every script of ours, by name.
+#[cfg(test)]
+pub(crate) fn scripts() -> Vec<String> {
+    Files::iter().filter_map(|path| path.strip_prefix("js/").map(str::to_owned)).collect()
 }
 
 /// Our scripts without indentation and without the lines that are comment and nothing else: a quarter of what is sent.
@@ -46,6 +87,47 @@ fn without_comments(script: &str) -> String {
     out
 }
 
+/// A file as it is sent.
+#[derive(Clone)]
+struct Sent {
+    /// Of the content, whatever it is compressed with.
+    tag: String,
+    plain: Bytes,
+    /// The same in gzip, where that is shorter.
+    packed: Option<Bytes>,
+}
+
+impl Sent {
+    fn of(path: &str) -> Option<Sent> {
+        /// Nothing changes under a program that has its files inside; a build for development reads them from the disk.
+        static KEPT: LazyLock<Mutex<HashMap<String, Sent>>> = LazyLock::new(Mutex::default);
+        let kept = || KEPT.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(sent) = kept().get(path).filter(|_| !cfg!(debug_assertions)) {
+            return Some(sent.clone());
+        }
+        let plain: Bytes = match path.strip_prefix("js/") {
+            Some(name) => {
+                let linked = Linked::new(MAIN, &|name| plain(&format!("js/{name}")));
+                let text = if name == MAIN { linked.text() } else { linked.module(name, &plain(path)?) };
+                text.into()
+            }
+            None if path == STYLES => plain(path)?.into(),
+            None => Files::get(path)?.data.into_owned().into(),
+        };
+        let tag = Sha256::digest(&plain).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let packed = gzip(&plain).filter(|packed| packed.len() < plain.len()).map(Bytes::from);
+        let sent = Sent { tag, plain, packed };
+        kept().insert(path.into(), sent.clone());
+        Some(sent)
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(bytes).ok()?;
+    packer.finish().ok()
+}
+
 /// `GET /static/{path}`
 pub(crate) async fn read(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Error> {
     let none = || Error::NotFound("there is no such file".into());
@@ -53,30 +135,36 @@ pub(crate) async fn read(Path(path): Path<String>, headers: HeaderMap) -> Result
     if path.split('/').any(|part| part.is_empty() || part.starts_with('.')) || path.contains(['\\', ':', '\0']) {
         return Err(none());
     }
-    let file = Files::get(&path).ok_or_else(none)?;
-    let hash = file.metadata.sha256_hash();
-    let tag = hash.iter().take(8).fold(String::new(), |mut tag, byte| {
-        let _ = write!(tag, "{byte:02x}");
-        tag
-    });
-    let tag = format!("W/\"{tag}\"");
+    let sent = Sent::of(&path).ok_or_else(none)?;
+    let has =
+        |name, what: &str| headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|v| v.contains(what));
     // Asked for anew each time, so that an upgrade shows at once; the answer is nearly always 304.
-    let head = [(ETAG, tag.clone()), (CACHE_CONTROL, "no-cache".into())];
-    let known =
-        headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|tags| tags.contains(&tag[2..]));
-    if known {
+    let head = [
+        (ETAG, format!("W/\"{}\"", sent.tag)),
+        (CACHE_CONTROL, "no-cache".into()),
+        (VARY, ACCEPT_ENCODING.to_string()),
+    ];
+    if has(IF_NONE_MATCH, &sent.tag) {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }
-    let body = match path.starts_with("js/") {
-        true => without_comments(&String::from_utf8_lossy(&file.data)).into_bytes(),
-        false => file.data.into_owned(),
-    };
-    Ok((head, [(CONTENT_TYPE, content_type(&path))], body).into_response())
+    let head = (head, [(CONTENT_TYPE, content_type(&path))]);
+    match sent.packed.filter(|_| has(ACCEPT_ENCODING, "gzip")) {
+        Some(packed) => Ok((head.0, head.1, [(CONTENT_ENCODING, "gzip")], packed).into_response()),
+        None => Ok((head.0, head.1, sent.plain).into_response()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_style_sheet_is_sent() {
+        let all = plain(STYLES).unwrap();
+        for path in Files::iter().filter(|path| path.ends_with(".css")) {
+            assert!(all.contains(&plain(&path).unwrap()), "{path} is missing in SHEETS");
+        }
+    }
 
     #[test]
     fn scripts_lose_their_comments_and_nothing_else() {

@@ -6,6 +6,7 @@
 
 use crate::App;
 use crate::artifacts::attachment;
+use crate::assets::Linked;
 use crate::embeddings;
 use crate::error::Error;
 use crate::pages::{CompareView, ReplayPage};
@@ -149,12 +150,12 @@ fn self_contained(page: &str) -> String {
                 out.extend(["<script type=\"importmap\">", &map.to_string(), "</script>\n", &entry]);
             }
             Some(path) if line.starts_with("<link rel=\"stylesheet\"") => {
-                out.extend(["<style>\n", &assets::text(path).unwrap_or_default(), "</style>"]);
+                out.extend(["<style>\n", &assets::plain(path).unwrap_or_default(), "</style>"]);
             }
             Some(path) if line.starts_with("<script") => {
-                out.extend(["<script>\n", &assets::text(path).unwrap_or_default(), "</script>"]);
+                out.extend(["<script>\n", &assets::plain(path).unwrap_or_default(), "</script>"]);
             }
-            // Preloads and the icon.
+            // The icon.
             Some(_) => continue,
         }
         out.push('\n');
@@ -165,17 +166,22 @@ fn self_contained(page: &str) -> String {
     out
 }
 
-/// The modules that the entry needs, by name. An address of `data:` has no folder, so `"./x.js"` becomes the bare name `"x.js"`.
+/// The entry, and the modules that it may import later, by name. An address of `data:` has no folder, so `"./x.js"` becomes the
+/// bare name `"x.js"`.
 fn modules() -> BTreeMap<String, String> {
+    let source = |name: &str| assets::plain(&format!("js/{name}"));
+    let linked = Linked::new(ENTRY, &source);
     let mut found = BTreeMap::new();
     let mut wanted = vec![ENTRY.to_string()];
     while let Some(name) = wanted.pop() {
         if found.contains_key(&name) {
             continue;
         }
-        let Some(source) = assets::text(&format!("js/{name}")) else { continue };
-        wanted.extend(source.split("\"./").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_string())));
-        let code = BASE64_STANDARD.encode(source.replace("\"./", "\""));
+        let text =
+            if name == ENTRY { Some(linked.text()) } else { source(&name).map(|text| linked.module(&name, &text)) };
+        let Some(text) = text else { continue };
+        wanted.extend(text.split("\"./").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_string())));
+        let code = BASE64_STANDARD.encode(text.replace("\"./", "\""));
         found.insert(name, format!("data:text/javascript;base64,{code}"));
     }
     found
@@ -203,7 +209,8 @@ mod tests {
                 assert!(modules.contains_key(import), "{name} imports {import}, which is missing");
             }
         }
-        assert!(modules.contains_key("scatter-cpu.js") && modules.contains_key(ENTRY));
+        assert!(modules.contains_key("scatter-webgl.js") && modules.contains_key(ENTRY));
+        assert!(!modules.contains_key("dom.js"), "it is in the entry already");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 // The page's pure functions, run with `node --test tests/js/`: folds, geometry, formats, the binary form.
 
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { applyEvent, epochSecondsLeft, keptEpochs, reportAt } from "../../static/js/fold.js";
 import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
@@ -342,19 +341,4 @@ test("a plot as a table says where each class lies and how it is recognised", ()
   assert.equal(caption, "a, epoch 2");
   assert.deepEqual(rows[2], ["2", "4", "75.0\u202f%", "2.00, −2.00", "2.00, −2.00"]);
   assert.deepEqual(classFigures({ name: "a" }, null).rows, []);
-});
-
-/** What only one page needs, or only once a reader asks for it. */
-const LOADED_LATER = [
-  ...["confusion.js", "csv.js", "curve-figure.js", "draw.js", "figure.js", "perturb.js", "replay.js", "rule-words.js", "run-form.js", "run-page.js", "runs-table.js", "save.js", "scatter-webgl.js"],
-  ...["selection-panel.js", "sketch-pad.js", "strip.js", "svg-context.js", "webp.js"],
-  ...["axis.js", "field-scatter.js", "group-curves.js", "groups.js", "parallel.js", "svg.js"],
-  ...["annotations.js", "bulk.js", "cells.js", "column-dialog.js", "columns.js", "completion.js", "edits.js", "in-place.js"],
-  ...["query-box.js", "row-picks.js", "row-source.js", "row-view.js", "sparkline.js", "summaries.js", "table-page.js", "undo.js"],
-];
-
-test("every module that all pages need is preloaded: none waits for the one that imports it", () => {
-  const base = readFileSync(new URL("../../templates/base.html", import.meta.url), "utf8");
-  const modules = readdirSync(new URL("../../static/js/", import.meta.url));
-  for (const name of modules) assert.equal(base.includes(`"/static/js/${name}"`), !LOADED_LATER.includes(name), name);
 });

@@ -2,6 +2,7 @@
 //! convolutions one by one, and a whole epoch.
 
 use crate::data::{Dataset, Images, PIXELS};
+use crate::device;
 use crate::event::{CLASSES, DataInfo, RunEvent};
 use crate::feed::Feed;
 use crate::loss::CenterLoss;
@@ -62,19 +63,21 @@ pub fn steps(spec: &RunSpec, steps: usize, device: &Device) -> Result<StepTimes>
 
     let mut times = [const { Vec::new() }; 4];
     for step in 0..=steps {
-        let begun = Instant::now();
-        let (pixels, labels) = feed.batch(&batch)?;
-        let (output, tape) = net.forward_train(&pixels)?;
-        let losses = loss.forward(&output, &labels)?;
-        let forward = begun.elapsed();
-        let gradients = net.backward(tape, &losses.total)?;
-        let backward = begun.elapsed();
-        net_sgd.step(&gradients, spec.lr)?;
-        center_sgd.step(&gradients, spec.center_lr)?;
-        losses.total.to_scalar::<f32>()?;
-        let all = begun.elapsed();
+        let parts = device::compute(device, || {
+            let begun = Instant::now();
+            let (pixels, labels) = feed.batch(&batch)?;
+            let (output, tape) = net.forward_train(&pixels)?;
+            let losses = loss.forward(&output, &labels)?;
+            let forward = begun.elapsed();
+            let gradients = net.backward(tape, &losses.total)?;
+            let backward = begun.elapsed();
+            net_sgd.step(&gradients, spec.lr)?;
+            center_sgd.step(&gradients, spec.center_lr)?;
+            losses.total.to_scalar::<f32>()?;
+            let all = begun.elapsed();
+            Result::Ok([all, forward, backward - forward, all - backward])
+        })?;
         if step > 0 {
-            let parts = [all, forward, backward - forward, all - backward];
             times.iter_mut().zip(parts).for_each(|(times, part)| times.push(part.as_secs_f64() * 1e3));
         }
     }
@@ -197,7 +200,7 @@ pub fn epoch_seconds(spec: &RunSpec) -> std::result::Result<f64, TrainError> {
 }
 
 /// The middle one, sorted on the way; between the two middle ones where their count is even.
-fn median(times: &mut [f64]) -> f64 {
+pub(crate) fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     let middle = times.len() / 2;
     if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 }

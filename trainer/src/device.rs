@@ -134,6 +134,13 @@ pub(crate) fn precision(device: &Device) -> Result<Precision> {
     Ok(Precision::F32)
 }
 
+/// Does a piece of a training's arithmetic, as a whole, on one of the threads that all trainings share: so there are never more
+/// threads computing than the pool has, however many trainings go on, and while one of them does what can't be cut up the other
+/// threads help another one. For a GPU the work stays on the thread that opened it.
+pub(crate) fn compute<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    if device.is_cpu() { rayon::scope(|_| work()) } else { work() }
+}
+
 /// Waits until a GPU has done what it was told to do.
 ///
 /// # Errors

@@ -7,6 +7,12 @@ use crate::measure::{argmax, softmax};
 use crate::network::CenterNet;
 use crate::train::predict;
 use candle_core::{Device, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::LazyLock;
+
+/// A thread of its own: whoever draws a digit doesn't wait behind the steps of the runs that train, and one image has nothing to
+/// share out. Where the system has no more threads, it waits.
+static THREAD: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().num_threads(1).build().ok());
 
 /// A network as a checkpoint holds it, on the CPU.
 pub struct Recogniser {
@@ -53,7 +59,8 @@ impl Recogniser {
     /// If a tensor operation fails.
     pub fn look_at(&self, pixels: &[u8; PIXELS]) -> Result<Recognised> {
         let image = Images::new(pixels.to_vec(), vec![0]).map_err(candle_core::Error::wrap)?;
-        let seen = predict(&self.net, &image, &Device::Cpu)?;
+        let look = || predict(&self.net, &image, &Device::Cpu);
+        let seen = THREAD.as_ref().map_or_else(look, |thread| thread.install(look))?;
         let logits = &seen.logits[0];
         let (probabilities, prediction) = (softmax(logits), argmax(logits));
         Ok(Recognised { embedding: seen.embedding[0], probabilities, prediction })

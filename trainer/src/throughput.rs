@@ -1,7 +1,7 @@
 //! How fast training is where nobody waits for a step: on a GPU, and of several runs at once. [`crate::bench`] takes a step on a CPU
 //! apart.
 
-use crate::bench::noise;
+use crate::bench::{median, noise};
 use crate::data::Images;
 use crate::device;
 use crate::event::DeviceMemory;
@@ -39,15 +39,17 @@ pub struct Throughput {
     pub device_memory: Option<DeviceMemory>,
 }
 
-/// Several specs one after another, and at once. Seconds of wall time.
+/// Several specs one after another, and at once. Seconds of wall time, medians over the rounds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Together {
     /// The device, for people.
     pub device: String,
     /// What it computed in.
     pub precision: Precision,
-    /// Steps of each spec.
+    /// Steps of each spec in a round.
     pub steps: usize,
+    /// How often both were measured, in turns.
+    pub rounds: usize,
     /// Each by itself, summed.
     pub one_after_another_s: f64,
     /// All at once, each on a thread of its own.
@@ -88,11 +90,13 @@ impl<'a> Training<'a> {
     /// Takes steps and waits until they are done.
     fn steps(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
-            let (images, labels) = self.feed.batch(&self.batch)?;
-            let (output, tape) = self.net.forward_train(&images)?;
-            let gradients = self.net.backward(tape, &self.loss.forward(&output, &labels)?.total)?;
-            self.net_sgd.step(&gradients, self.spec.lr)?;
-            self.center_sgd.step(&gradients, self.spec.center_lr)?;
+            device::compute(self.device, || {
+                let (images, labels) = self.feed.batch(&self.batch)?;
+                let (output, tape) = self.net.forward_train(&images)?;
+                let gradients = self.net.backward(tape, &self.loss.forward(&output, &labels)?.total)?;
+                self.net_sgd.step(&gradients, self.spec.lr)?;
+                self.center_sgd.step(&gradients, self.spec.center_lr)
+            })?;
         }
         device::synchronize(self.device)
     }
@@ -111,8 +115,7 @@ pub fn measure(spec: &RunSpec, rounds: usize, device: &Device) -> Result<Through
         training.steps(INNER)?;
         times.push(begun.elapsed().as_secs_f64() / INNER as f64);
     }
-    times.sort_by(f64::total_cmp);
-    let median = (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0;
+    let median = median(&mut times);
     Ok(Throughput {
         device: device::describe(device),
         precision: device::precision(device)?,
@@ -124,27 +127,36 @@ pub fn measure(spec: &RunSpec, rounds: usize, device: &Device) -> Result<Through
     })
 }
 
-/// Times `steps` steps of each spec, one after another and then at once. Each has its own thread, as the runs of the server have.
+/// Times `steps` steps of each spec, one after another and then at once, `rounds` times. Each has its own thread, as the runs of
+/// the server have.
 ///
 /// # Errors
 /// A sentence, if the device can't be had or fails.
-pub fn together(specs: &[RunSpec], steps: usize) -> std::result::Result<Together, String> {
+pub fn together(specs: &[RunSpec], steps: usize, rounds: usize) -> std::result::Result<Together, String> {
     let first = specs.first().ok_or("nothing to time")?;
     let (described, precision) = {
         // Each training opens the device anew, on its own thread.
         let device = device::select(first.device, first.precision)?;
         (device::describe(&device), device::precision(&device).map_err(|error| error.to_string())?)
     };
-    let mut one_after_another_s = 0.0;
-    for spec in specs {
-        one_after_another_s += at_once(std::slice::from_ref(spec), steps)?;
+    let (mut in_turn, mut at_once) = (Vec::new(), Vec::new());
+    for _ in 0..rounds.max(1) {
+        let each = specs.iter().map(|spec| seconds(std::slice::from_ref(spec), steps));
+        in_turn.push(each.sum::<std::result::Result<f64, String>>()?);
+        at_once.push(seconds(specs, steps)?);
     }
-    let at_once_s = at_once(specs, steps)?;
-    Ok(Together { device: described, precision, steps, one_after_another_s, at_once_s })
+    Ok(Together {
+        device: described,
+        precision,
+        steps,
+        rounds: at_once.len(),
+        one_after_another_s: median(&mut in_turn),
+        at_once_s: median(&mut at_once),
+    })
 }
 
-/// Seconds from the moment when all are ready to that when the last is done.
-fn at_once<'a>(specs: &'a [RunSpec], steps: usize) -> std::result::Result<f64, String> {
+/// Seconds of `specs` at once: from the moment when all are ready to that when the last is done.
+fn seconds<'a>(specs: &'a [RunSpec], steps: usize) -> std::result::Result<f64, String> {
     let (ready, go) = (Barrier::new(specs.len() + 1), Barrier::new(specs.len() + 1));
     std::thread::scope(|scope| {
         let work = |spec: &'a RunSpec| {
@@ -187,7 +199,8 @@ mod tests {
         let spec = RunSpec { width: 0.03125, batch_size: 2, device: DeviceChoice::Cpu, ..preset };
         let alone = measure(&spec, 2, &Device::Cpu).unwrap();
         assert!(alone.min_ms > 0.0 && alone.min_ms <= alone.step_ms && alone.precision == Precision::F32);
-        let together = together(&[spec.clone(), RunSpec { seed: 2, ..spec }], 3).unwrap();
+        let together = together(&[spec.clone(), RunSpec { seed: 2, ..spec }], 3, 2).unwrap();
+        assert_eq!((together.steps, together.rounds), (3, 2));
         assert!(together.one_after_another_s > 0.0 && together.at_once_s > 0.0);
     }
 }

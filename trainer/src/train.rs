@@ -112,23 +112,24 @@ fn train_on(
         let mut pass = TrainingPass::new(epoch, steps, &order, data.train.labels());
 
         for (step, batch) in order.chunks(spec.batch_size).enumerate() {
-            let (images, labels) = feed.batch(&on_device.narrow(0, step * spec.batch_size, batch.len())?)?;
-            let (output, tape) = net.forward_train(&images)?;
-            let losses = loss.forward(&output, &labels)?;
-            pass.keep(&losses, &output)?;
-            // To read is to wait for the device, and a GPU works on while nobody waits: it is read when there is something to
-            // tell, and at every step only where the step depends on it.
-            let reads = device.is_cpu() || spec.non_finite == NonFinite::Skip || pass.progress_due();
-            match if reads { pass.read()? } else { None } {
-                None => {
+            let broken = device::compute(device, || {
+                let (images, labels) = feed.batch(&on_device.narrow(0, step * spec.batch_size, batch.len())?)?;
+                let (output, tape) = net.forward_train(&images)?;
+                let losses = loss.forward(&output, &labels)?;
+                pass.keep(&losses, &output)?;
+                // To read is to wait for the device, and a GPU works on while nobody waits: it is read when there is something to
+                // tell, and at every step only where the step depends on it.
+                let reads = device.is_cpu() || spec.non_finite == NonFinite::Skip || pass.progress_due();
+                let broken = if reads { pass.read()? } else { None };
+                if broken.is_none() {
                     let gradients = net.backward(tape, &losses.total)?;
                     net_sgd.step(&gradients, lr)?;
                     center_sgd.step(&gradients, spec.center_lr)?;
                 }
-                Some((step, loss)) if spec.non_finite == NonFinite::Stop => {
-                    return Err(TrainError::Diverged { epoch, step, loss });
-                }
-                Some(_) => {}
+                Result::Ok(broken)
+            })?;
+            if let Some((step, loss)) = broken.filter(|_| spec.non_finite == NonFinite::Stop) {
+                return Err(TrainError::Diverged { epoch, step, loss });
             }
             if let Some(progress) = pass.progress() {
                 emit(RunEvent::Progress(progress).into());
@@ -206,7 +207,8 @@ pub fn predict(net: &CenterNet, images: &Images, device: &Device) -> Result<Pred
     let mut outputs = Vec::new();
     for first in (0..images.len()).step_by(EVAL_BATCH) {
         let batch: Vec<u32> = (first as u32..images.len().min(first + EVAL_BATCH) as u32).collect();
-        outputs.push(net.forward_eval(&feed.batch(&feed.order(&batch)?)?.0)?.detach());
+        let output = device::compute(device, || net.forward_eval(&feed.batch(&feed.order(&batch)?)?.0))?;
+        outputs.push(output.detach());
     }
     on_host(&outputs)
 }

@@ -35,6 +35,13 @@ pub(super) fn command() -> Command {
         .arg(number("batch-size", "Images a step (default 256)"))
         .arg(number("width", "Multiplier of every channel count (default 1)"))
         .arg(Arg::new("steps").long("steps").default_value("50").value_parser(value_parser!(u16).range(1..)))
+        .arg(
+            Arg::new("rounds")
+                .long("rounds")
+                .default_value("3")
+                .value_parser(value_parser!(u16).range(1..))
+                .help("How often, in turns; the figures are medians"),
+        )
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("The figures as JSON, on the last line"));
     let where_to = |command: Command| {
         let device = Arg::new("device").long("device").value_parser(DeviceChoice::WORDS.to_vec()).default_value("cpu");
@@ -79,10 +86,11 @@ fn spec(matches: &ArgMatches, variant: &str) -> anyhow::Result<RunSpec> {
 fn together(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let specs = Variant::WORDS.iter().map(|variant| spec(matches, variant)).collect::<anyhow::Result<Vec<_>>>()?;
     let steps = matches.get_one::<u16>("steps").copied().unwrap_or(50);
-    let figures = throughput::together(&specs, steps.into()).map_err(anyhow::Error::msg)?;
+    let rounds = matches.get_one::<u16>("rounds").copied().unwrap_or(3);
+    let figures = throughput::together(&specs, steps.into(), rounds.into()).map_err(anyhow::Error::msg)?;
     let Together { device, precision, one_after_another_s, at_once_s, .. } = &figures;
     println!(
-        "{} on {device}, {precision}, {steps} steps each at batch {}: {one_after_another_s:.2} s one after another, {at_once_s:.2} s at once ({:.2} of it)",
+        "{} on {device}, {precision}, {steps} steps each at batch {}: {one_after_another_s:.2} s one after another, {at_once_s:.2} s at once ({:.2} of it; medians of {rounds})",
         Variant::WORDS.join(", "),
         specs[0].batch_size,
         at_once_s / one_after_another_s
