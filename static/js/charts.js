@@ -29,14 +29,18 @@ export function byEpoch(run, name) {
   return run.history.filter((r) => Number.isFinite(r.metrics[name])).map((r) => [r.epoch, r.metrics[name]]);
 }
 
-/** Resolves when uPlot is there: its script loads beside the page's own, which doesn't wait for it. */
-export async function uPlotLoaded() {
-  if (window.uPlot) return;
-  await new Promise((resolve) => {
-    const script = document.querySelector('script[src*="uPlot"]');
+let loading = null;
+
+/** Resolves when uPlot is there. Its script is asked for after the frame that is under way: what stands above the charts comes first. */
+export function uPlotLoaded() {
+  loading ??= new Promise((resolve) => {
+    if (window.uPlot) return resolve();
+    const script = h("script", { src: "/static/vendor/uPlot.iife.min.js" });
     // Where it fails to load, the tables beside the charts still tell everything.
     for (const event of ["load", "error"]) script.addEventListener(event, resolve, { once: true });
+    requestAnimationFrame(() => setTimeout(() => document.head.append(script)));
   });
+  return loading;
 }
 
 /** The number beside a tick of the loss axis; none where they would stand too close. Pure. */

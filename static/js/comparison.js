@@ -184,7 +184,9 @@ export class Comparison {
     if (!rule) this.#word = "";
     try {
       if (!(await this.selection.choose(rule, this.#options.split))) return;
-      this.#schedule();
+      // The plots in the next frame, the rest of the page in the one after it.
+      this.#highlight();
+      requestAnimationFrame(() => this.#schedule());
       if (rule) {
         const { encodeRule } = await import("./rule-words.js");
         if (this.selection.rule !== rule) return;
@@ -372,16 +374,23 @@ export class Comparison {
   }
 
   #showSelection() {
+    this.#highlight();
+    this.#dock?.update(this.selection, this.#shownPanels, this.epoch);
+  }
+
+  get #shownPanels() {
+    return this.panels.filter((panel) => panel.shown);
+  }
+
+  #highlight() {
     const { indices } = this.selection;
-    const panels = this.panels.filter((panel) => panel.shown);
-    for (const panel of panels) {
+    for (const panel of this.#shownPanels) {
       const { n } = panel.shown.embedding;
       if (panel.picked === indices && panel.pickedOf === n) continue;
       panel.picked = indices;
       panel.pickedOf = n;
       panel.scatter.setSelection(indices.length ? membersOf(indices, n) : null);
     }
-    this.#dock?.update(this.selection, panels, this.epoch);
   }
 
   /** A read-only picture of what is on the screen, for tests: see inspect.js. */

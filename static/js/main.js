@@ -5,7 +5,8 @@ import { EmbeddingStore } from "./embeddings.js";
 import { Latency } from "./latency.js";
 import { LiveRuns } from "./live.js";
 import { AddressBar } from "./history.js";
-import { decodeState } from "./address.js";
+import { decodeState, usualState } from "./address.js";
+import { newestEpoch, reportAt } from "./fold.js";
 import { expose } from "./inspect.js";
 import { keepThemeButton } from "./theme-button.js";
 import { role, say } from "./dom.js";
@@ -69,8 +70,18 @@ async function start() {
   const metrics = fetch("/metrics-table").then((response) => response.json());
   await live.start(ids, showConnection);
   if (root) {
+    fetchAhead(ids.map((id) => live.get(id)), root.dataset.comparison === "page" ? decodeState(location.search) : usualState());
     const { metrics: ofAnEpoch, milestones } = await metrics;
     mount(root, [...ofAnEpoch, ...milestones]);
+  }
+}
+
+/** What the plots will ask for first is on its way while the page is put together. Whoever asks for it says what went wrong. */
+function fetchAhead(runs, { epoch, split }) {
+  for (const run of runs) {
+    const report = reportAt(run, epoch || newestEpoch(run));
+    if (!report || !run.data) continue;
+    for (const fetched of [store.labels(run.data.set, split), store.load(run.id, report.epoch, split)]) fetched.catch(() => {});
   }
 }
 
