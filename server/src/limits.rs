@@ -187,6 +187,13 @@ pub(crate) struct Place {
     client: IpAddr,
 }
 
+impl Place {
+    /// How many streams there are, this one among them.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.count().0
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = unpoison(&self.streams.open);

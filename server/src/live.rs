@@ -1,7 +1,8 @@
 //! Live streams: server-sent events of one run or of several.
 //!
 //! A stream is a position in each log and a bell to wait for (see [`crate::runs`] for why watchers pull). It sends what
-//! lies after its positions, moves them, and waits.
+//! lies after its positions, moves them, and waits. The more streams there are, the longer each waits between two signs of life,
+//! so that a crowd doesn't take the processors from those who train; epochs and all else are told at once.
 
 use crate::api::{Found, listed};
 use crate::error::Error;
@@ -20,6 +21,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Runs of one stream at most.
 const MOST: usize = 16;
@@ -27,6 +29,9 @@ const MOST: usize = 16;
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Text sent at once, about: a long log does not pile up in memory for a reader on a slow line.
 const CHUNK: usize = 256 * 1024;
+
+/// What each stream adds to the pause between two signs of life: so all of them together are woken at most 500 times a second.
+const SHARE: Duration = Duration::from_millis(2);
 
 const END: &str = "event: end\ndata: {}\n\n";
 pub(crate) const SHUTDOWN: &str = "event: shutdown\ndata: {}\n\n";
@@ -112,23 +117,33 @@ struct Watcher {
     form: Form,
     phase: watch::Receiver<Phase>,
     greeted: bool,
-    _place: Place,
+    /// When something was last sent.
+    sent: Instant,
+    place: Place,
 }
 
 struct Source {
     run: Arc<Run>,
     position: u64,
     bell: watch::Receiver<()>,
+    gong: watch::Receiver<()>,
     over: bool,
 }
 
 impl Watcher {
     fn new(app: &App, runs: Vec<Arc<Run>>, positions: Vec<u64>, form: Form, place: Place) -> Watcher {
         let sources = runs.into_iter().zip(positions).map(|(run, position)| {
-            let bell = run.bell();
-            Source { run, position, bell, over: false }
+            let (bell, gong) = (run.bell(), run.gong());
+            Source { run, position, bell, gong, over: false }
         });
-        Watcher { sources: sources.collect(), form, phase: app.phase.subscribe(), greeted: false, _place: place }
+        Watcher {
+            sources: sources.collect(),
+            form,
+            phase: app.phase.subscribe(),
+            greeted: false,
+            sent: Instant::now(),
+            place,
+        }
     }
 
     /// The next piece of the stream, and whether another one follows.
@@ -150,11 +165,20 @@ impl Watcher {
                 return (text, false);
             }
             if !text.is_empty() {
+                self.sent = Instant::now();
                 return (text, true);
             }
-            let ring = select_all(self.sources.iter_mut().map(|source| Box::pin(source.bell.changed())));
+            let due = self.sent + SHARE * u32::try_from(self.place.streams()).unwrap_or(u32::MAX);
+            let (bells, gongs): (Vec<_>, Vec<_>) =
+                self.sources.iter_mut().map(|source| (&mut source.bell, &mut source.gong)).unzip();
+            let sign_of_life = async {
+                tokio::time::sleep_until(due).await;
+                select_all(bells.into_iter().map(|bell| Box::pin(bell.changed()))).await
+            };
+            let news = select_all(gongs.into_iter().map(|gong| Box::pin(gong.changed())));
             tokio::select! {
-                _ = ring => {}
+                _ = news => {}
+                _ = sign_of_life => {}
                 _ = self.phase.wait_for(|&phase| phase == Phase::Down) => return (SHUTDOWN.into(), false),
                 () = tokio::time::sleep(KEEP_ALIVE) => return (": keep-alive\n\n".into(), true),
             }
@@ -171,6 +195,7 @@ impl Watcher {
             }
             // Marked before the look: a line that comes meanwhile rings again.
             source.bell.mark_unchanged();
+            source.gong.mark_unchanged();
             let (lines, over) = source.run.lines_after(source.position).await.map_err(|error| error.to_string())?;
             let mut left = lines.len();
             for line in &lines {
@@ -184,7 +209,7 @@ impl Watcher {
             let source = &mut self.sources[index];
             source.over = over && left == 0;
             if left > 0 {
-                source.bell.mark_changed();
+                source.gong.mark_changed();
                 break;
             }
         }

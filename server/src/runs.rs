@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use trainer::event::{Emission, RunEvent};
 use trainer::spec::RunSpec;
 
-/// One run: its folder, what is known of it, and the bell that rings at each new line.
+/// One run: its folder, what is known of it, and the bells that ring at new lines.
 #[derive(Debug)]
 pub struct Run {
     /// Its id.
@@ -36,7 +36,10 @@ pub struct Run {
     /// A lock, since the trainer's events and a stop may come at once; locked before `memory`, and held while the disk
     /// works, so never from async code.
     pen: Mutex<Pen>,
+    /// Rings at each new line,
     bell: watch::Sender<()>,
+    /// and this one unless the line is but a sign of life.
+    gong: watch::Sender<()>,
     /// Where its changes are told, too, once it is one of many.
     changes: OnceLock<Arc<Changes>>,
     stop: AtomicBool,
@@ -209,6 +212,7 @@ impl Run {
             memory: RwLock::new(memory),
             pen: Mutex::new(pen),
             bell: watch::Sender::new(()),
+            gong: watch::Sender::new(()),
             changes: OnceLock::new(),
             stop: AtomicBool::new(false),
             stop_reason: Mutex::default(),
@@ -308,8 +312,11 @@ impl Run {
     }
 
     /// Tells the watchers of this run, and those of all runs, that there is something new.
-    fn ring(&self) {
+    fn ring(&self, sign_of_life: bool) {
         self.bell.send_replace(());
+        if !sign_of_life {
+            self.gong.send_replace(());
+        }
         if let Some(changes) = self.changes.get() {
             changes.touch(self.id);
         }
@@ -318,6 +325,11 @@ impl Run {
     /// Rings whenever there is a line more.
     pub fn bell(&self) -> watch::Receiver<()> {
         self.bell.subscribe()
+    }
+
+    /// Rings whenever there is a line more that is not just a sign of life: an epoch, a change of state, an edit.
+    pub fn gong(&self) -> watch::Receiver<()> {
+        self.gong.subscribe()
     }
 
     /// Asks the trainer to stop after its current step, and says who asks; the first to ask is remembered.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 /// Progress events in an epoch, when its steps are quick.
 const PROGRESS_EVENTS: usize = 24;
+/// Between two of them, but for the epoch's last: nobody reads faster, and everybody who watches is told each one.
+const LEAST_INTERVAL: Duration = Duration::from_millis(100);
 /// A progress event comes at least this often (when one step takes longer: after every step).
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -129,7 +131,8 @@ impl<'a> TrainingPass<'a> {
     pub(crate) fn progress_due(&self) -> bool {
         let (step, time) = self.last_progress;
         let enough_steps = self.step - step >= self.steps.div_ceil(PROGRESS_EVENTS);
-        enough_steps || time.elapsed() >= PROGRESS_INTERVAL || self.step == self.steps
+        let (enough, passed) = (if enough_steps { LEAST_INTERVAL } else { PROGRESS_INTERVAL }, time.elapsed());
+        passed >= enough || self.step == self.steps
     }
 
     /// A progress event, when one is due and everything was read.

@@ -2,6 +2,7 @@
 //! [`super::bench_runs`].
 
 mod watch;
+mod watched;
 
 use super::bench_runs;
 use anyhow::bail;

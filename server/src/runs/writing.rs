@@ -110,18 +110,19 @@ impl Run {
 
     /// Stores, appends, folds, rings, and writes the tables that follow.
     fn write(&self, pen: &mut Pen, time_ms: u64, emission: Emission) -> Result<(), RecordError> {
+        let sign_of_life = matches!(emission.event, RunEvent::Progress(_));
         let written = self.append(pen, time_ms, emission);
         // The tables follow from the log, so who watches a run need not wait for them; but where its end is told, all is there.
         let over = self.status().is_over();
         if !over {
-            self.ring();
+            self.ring(sign_of_life);
         }
         let settled = written.and_then(|placed| match placed {
             Some(placed) => placed.sync().map_err(RecordError::from).and_then(|()| self.settle(pen)),
             None => Ok(()),
         });
         if over {
-            self.ring();
+            self.ring(false);
         }
         settled
     }
@@ -161,7 +162,7 @@ impl Run {
             *pen = Pen::Down;
             if let Ok((line, text)) = self.next_line(now_ms(), end) {
                 self.fold(&line, text);
-                self.ring();
+                self.ring(false);
             }
         }
     }

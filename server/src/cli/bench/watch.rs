@@ -4,15 +4,13 @@
 //! measured without watchers, with them, and without them again, so that a machine that changes meanwhile shows; while
 //! they watch, each event's way is timed from the moment that stands in it to the moment a watcher has read it whole.
 
+use super::watched::{Measured, Server};
 use crate::runs::now_ms;
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde::Serialize;
-use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -20,10 +18,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 /// How long anything but the measurements may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Between two questions how the server is: fifty a second.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn command() -> Command {
     let number = |name: &'static str, usual: &'static str, most: i64, help: &'static str| {
@@ -33,7 +28,7 @@ pub(super) fn command() -> Command {
         .about("Time how events reach many watchers while runs train, on this machine alone")
         .arg(number("watchers", "1000", 5000, "Live streams that read"))
         .arg(number("stalled", "0", 5000, "Live streams that stop reading at once"))
-        .arg(number("visits", "0", 20_000, "Live streams opened and left again, one after the other"))
+        .arg(number("visits", "0", 20_000, "Live streams opened and left again, evenly over the measurement"))
         .arg(number("runs", "3", 6, "Runs that train meanwhile"))
         .arg(number("seconds", "20", 120, "Length of each of the three measurements"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("The figures as JSON, on the last line"))
@@ -57,6 +52,10 @@ struct Figures {
     streams: [f64; 3],
     /// How long `GET /healthz` takes, 99th percentile: before, with watchers, after.
     health_p99_ms: [f64; 3],
+    /// Processors that the server took for all but training: before, with watchers, after.
+    serving: [f64; 3],
+    /// Processors that the watchers took themselves, on the same machine: before, with watchers, after.
+    reading: [f64; 3],
     epoch_events: Delivery,
     other_events: Delivery,
     /// Events that came twice, out of order, or not at all.
@@ -65,15 +64,15 @@ struct Figures {
 
 /// How long events took, over all watchers.
 #[derive(Debug, Default, Serialize)]
-struct Delivery {
+pub(super) struct Delivery {
     count: usize,
     median_ms: f64,
-    p99_ms: f64,
+    pub(super) p99_ms: f64,
     most_ms: f64,
 }
 
 impl Delivery {
-    fn of(mut times_ms: Vec<f64>) -> Delivery {
+    pub(super) fn of(mut times_ms: Vec<f64>) -> Delivery {
         times_ms.sort_unstable_by(f64::total_cmp);
         let at = |share: f64| times_ms.get((times_ms.len() as f64 * share) as usize).or(times_ms.last()).copied();
         let at = |share| at(share).unwrap_or_default();
@@ -101,7 +100,13 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     let watched = server.measure(length, || {
         let (left, address, target) = (visiting.clone(), server.address, target.clone());
         std::thread::spawn(move || {
-            while left.load(Ordering::Relaxed) > 0 && open(address, &target).is_ok() {
+            let begun = Instant::now();
+            for visit in 1..=u32::from(visits) {
+                let due = begun + length * visit / u32::from(visits);
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                if left.load(Ordering::Relaxed) == 0 || open(address, &target).is_err() {
+                    break;
+                }
                 left.fetch_sub(1, Ordering::Relaxed);
             }
         });
@@ -126,6 +131,8 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         open_handles: three(|m| m.open_handles),
         streams: three(|m| m.streams),
         health_p99_ms: three(|m| m.health_p99_ms),
+        serving: three(|m| m.serving),
+        reading: three(|m| m.reading),
         epoch_events: Delivery::of(epoch),
         other_events: Delivery::of(other),
         out_of_order: crowd.out_of_order.load(Ordering::Relaxed),
@@ -150,6 +157,11 @@ fn show(figures: &Figures) {
         ("its live streams", figures.streams),
     ] {
         println!("{what}: {before:.0} before, {with:.0} with watchers, {after:.0} after");
+    }
+    for (what, [before, with, after]) in
+        [("the server, training left out", figures.serving), ("this program", figures.reading)]
+    {
+        println!("processors taken by {what}: {before:.3} before, {with:.3} with watchers, {after:.3} after");
     }
     let [before, with, after] = figures.health_p99_ms;
     println!("GET /healthz, p99, ms: {before:.1} before, {with:.1} with watchers, {after:.1} after");
@@ -263,147 +275,6 @@ fn open(address: SocketAddr, target: &str) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The server that is watched; it ends, and its folder with it, when dropped.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    folder: PathBuf,
-}
-
-/// The server over some time.
-struct Measured {
-    steps_per_s: f64,
-    resident_mib: f64,
-    open_handles: f64,
-    streams: f64,
-    health_p99_ms: f64,
-}
-
-impl Server {
-    fn start(watchers: u16, runs: u16) -> anyhow::Result<Server> {
-        let folder = std::env::temp_dir().join(format!("centerscope-watch-{}", std::process::id()));
-        std::fs::create_dir(&folder).with_context(|| format!("can't make {}", folder.display()))?;
-        let mut command = std::process::Command::new(std::env::current_exe()?);
-        command.args(["serve", "--host", "127.0.0.1", "--port", "0", "--offline", "--runs-dir"]).arg(&folder);
-        command.args(["--watchers", &watchers.to_string(), "--jobs", &runs.to_string()]);
-        // Only what is said here counts.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CENTERSCOPE_") {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("can't start a server")?;
-        let mut line = String::new();
-        if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut line)?;
-        }
-        let address = line.split_once("http://").and_then(|(_, rest)| rest.split_once('/')?.0.parse().ok());
-        // Dropped where it is of no use, with its folder.
-        let server = |address| Server { child, address, folder };
-        match address {
-            Some(address) => Ok(server(address)),
-            None => {
-                drop(server(([127, 0, 0, 1], 0).into()));
-                bail!("the server did not start: {line}")
-            }
-        }
-    }
-
-    /// Starts runs that don't end, waits until each has trained an epoch, and gives the address of their stream.
-    fn start_runs(&self, count: u16) -> anyhow::Result<String> {
-        let variants = ["v1.0", "v1.1", "v1.2"].iter().cycle().take(count.into()).collect::<Vec<_>>();
-        let request = json!({"variants": variants, "dataset": "generated", "device": "cpu", "profile": "quick",
-            "train_images": 1000, "width": 0.125, "epochs": 1000});
-        let answer = self.ask("POST", "/runs", &request.to_string())?;
-        let answer = serde_json::from_str::<Value>(&answer).with_context(|| answer.clone())?;
-        let runs = answer["runs"].as_array().with_context(|| answer.to_string())?;
-        let ids = runs.iter().filter_map(|run| run["id"].as_str()).collect::<Vec<_>>();
-        let begun = Instant::now();
-        for id in &ids {
-            while self.state(id)?["epoch"].as_u64().unwrap_or_default() == 0 {
-                ensure!(begun.elapsed() < PATIENCE * 4, "the runs did not get through an epoch within four minutes");
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        }
-        Ok(format!("/events?runs={}", ids.join(",")))
-    }
-
-    fn state(&self, id: &str) -> anyhow::Result<Value> {
-        let list = serde_json::from_str::<Value>(&self.ask("GET", "/runs", "")?)?;
-        let runs = list["runs"].as_array().context("the server lists no runs")?;
-        runs.iter().find(|run| run["id"] == id).cloned().context("the server lost a run")
-    }
-
-    /// Steps of all runs until now.
-    fn steps(&self) -> anyhow::Result<f64> {
-        let list = serde_json::from_str::<Value>(&self.ask("GET", "/runs", "")?)?;
-        let runs = list["runs"].as_array().context("the server lists no runs")?;
-        let number = |run: &Value, name: &str| run[name].as_f64().unwrap_or_default();
-        Ok(runs.iter().map(|run| number(run, "epoch") * number(run, "steps") + number(run, "step")).sum())
-    }
-
-    /// Looks at the beginning and at the end of `length`, and asks how the server is in between; `begin` is called after
-    /// the first look.
-    fn measure(&self, length: Duration, begin: impl FnOnce()) -> anyhow::Result<Measured> {
-        let (steps, start) = (self.steps()?, Instant::now());
-        begin();
-        let mut answers = Vec::new();
-        while start.elapsed() < length {
-            let asked = Instant::now();
-            self.ask("GET", "/healthz", "")?;
-            answers.push(asked.elapsed().as_secs_f64() * 1000.0);
-            std::thread::sleep(PAUSE);
-        }
-        let steps_per_s = (self.steps()? - steps) / start.elapsed().as_secs_f64();
-        let metrics = self.ask("GET", "/metrics", "")?;
-        let gauge = |name: &str| gauge(&metrics, name).unwrap_or_default();
-        Ok(Measured {
-            steps_per_s,
-            resident_mib: gauge("process_resident_memory_bytes") / f64::from(1 << 20),
-            open_handles: gauge("process_open_fds"),
-            streams: gauge("centerscope_watchers"),
-            health_p99_ms: Delivery::of(answers).p99_ms,
-        })
-    }
-
-    /// Until the server has noticed that everybody left.
-    fn wait_until_alone(&self) -> anyhow::Result<()> {
-        let begun = Instant::now();
-        while gauge(&self.ask("GET", "/metrics", "")?, "centerscope_watchers") != Some(0.0) {
-            ensure!(begun.elapsed() < PATIENCE, "the server keeps streams that were left a minute ago");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
-    }
-
-    fn ask(&self, method: &str, target: &str, body: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(self.address).context("can't reach the server")?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {target} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).context("the server answered nothing")
-    }
-}
-
-/// The value of a metric without labels.
-fn gauge(metrics: &str, name: &str) -> Option<f64> {
-    metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Whatever it still does is of use to nobody.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,6 +295,5 @@ mod tests {
         assert_eq!(number_after(line, b"\"time_ms\":"), Some(1234));
         assert!(find(line, b"\"type\":\"epoch\"").is_some());
         assert_eq!(sum(b"12.7.3\n"), 22);
-        assert_eq!(gauge("# HELP a b\na_total 3\na 4.5\n", "a"), Some(4.5));
     }
 }
