@@ -5,6 +5,7 @@ use crate::Phase;
 use crate::error::Error;
 use crate::limits::Client;
 use crate::registry::Registry;
+use crate::room;
 use crate::runs::{Run, events_recorded, now_ms};
 use crate::scheduler::QUEUE;
 use crate::state::Status;
@@ -206,10 +207,7 @@ impl Process {
     /// Blocks on the system for a moment.
     fn look() -> Process {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return Process::default() };
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<u64>().ok()
-        };
+        let number = |name| room::figure(&status, name);
         Process {
             resident_bytes: number("VmRSS:").map(|kib| kib * 1024),
             open_handles: std::fs::read_dir("/proc/self/fd").ok().map(|handles| handles.count() as u64),

@@ -83,7 +83,7 @@ pub fn train_run(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission))
 fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> Result<Outcome, String> {
     let state = run.read().map_err(|error| error.to_string())?;
     let spec = &state.summary.spec;
-    room::check_now(spec)?;
+    let _promise = room::promise(spec)?;
     let mut last = String::new();
     // A download repeats itself while its bytes grow; the log takes each sentence once.
     let mut say = |message: String| {
