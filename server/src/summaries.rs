@@ -97,10 +97,13 @@ impl Watcher {
         }
     }
 
-    /// What changed since the position, which moves.
+    /// What changed since the position, which moves; to whoever knew the runs before this server started: to load them anew.
     fn changed(&mut self) -> Option<String> {
         let registry = &self.app.registry;
-        let (ids, position) = registry.changes.since(self.position, MOST);
+        let Some((ids, position)) = registry.changes.since(self.position, MOST) else {
+            self.position = registry.changes.now();
+            return Some(format!("id: {}\nevent: reload\ndata: {{}}\n\n", self.position));
+        };
         self.position = position;
         if ids.is_empty() {
             return None;
