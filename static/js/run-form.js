@@ -18,7 +18,7 @@ export function numbersOf(text) {
 
 /** The answer of POST /runs/plan in a sentence. Pure. */
 export function planned({ problem, count, estimated_seconds: seconds, basis }) {
-  if (problem) return `${problem.detail}.`;
+  if (problem) return `${problem.expected ? `${problem.field}: expected ${problem.expected}` : problem.detail}.`;
   return `${count} ${count === 1 ? "run" : "runs"}, ${seconds === null ? "time" : `about ${roughly(seconds)}`} ${basis}.`;
 }
 
