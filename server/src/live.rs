@@ -154,6 +154,8 @@ impl Watcher {
             }
             let ring = select_all(self.sources.iter_mut().map(|source| Box::pin(source.bell.changed())));
             tokio::select! {
+                // How a run ended with the server is told before the server's own end, where both are news.
+                biased;
                 _ = ring => {}
                 _ = self.phase.wait_for(|&phase| phase == Phase::Down) => return (SHUTDOWN.into(), false),
                 () = tokio::time::sleep(KEEP_ALIVE) => return (": keep-alive\n\n".into(), true),

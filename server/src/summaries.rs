@@ -90,6 +90,8 @@ impl Watcher {
                 return (text, true);
             }
             tokio::select! {
+                // What changed last is told before the server's own end, where both are news.
+                biased;
                 _ = self.bell.changed() => {}
                 _ = self.phase.wait_for(|&phase| phase == Phase::Down) => return (SHUTDOWN.into(), false),
                 () = tokio::time::sleep(KEEP_ALIVE) => return (": keep-alive\n\n".into(), true),
