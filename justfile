@@ -7,13 +7,9 @@ default:
 run *ARGS:
     cargo run --release -- {{ARGS}}
 
-# Format, lints, tests, licences: what must hold before a commit
+# Everything that must hold before a change lands: format, lints, licences, all tests, the types with CUDA
 check:
-    cargo fmt --all --check
-    cargo clippy --workspace --all-targets -- -D warnings
-    cargo test --workspace
-    cargo deny check bans licenses sources
-    cargo machete
+    .ci/run
 
 # The tests alone
 test *ARGS:

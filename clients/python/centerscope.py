@@ -29,16 +29,25 @@ class CenterscopeError(Exception):
         self.problem = problem
 
 
-class Centerscope:
-    """A server. `timeout_s` is how long one request may take; a live stream may be silent for as long."""
+def named(fields):
+    """Fields by their own names: `lambda` is a word of Python's, so it is `lambda_` here."""
+    return {name.rstrip("_"): value for name, value in fields.items()}
 
-    def __init__(self, url="http://localhost:8080", timeout_s=60.0):
+
+class Centerscope:
+    """A server. `token` is what it asks for where it isn't open to everybody; `timeout_s` is how long one request may take, and
+    for how long a live stream may be silent."""
+
+    def __init__(self, url="http://localhost:8080", token=None, timeout_s=60.0):
         self.url = url.rstrip("/")
+        self.token = token
         self.timeout_s = timeout_s
 
     def open(self, path, body=None, headers=None):
         """The open answer to a request: GET, or POST where there is a body."""
         headers = {"Accept": "application/json", **(headers or {})}
+        if self.token:
+            headers["Authorization"] = "Bearer " + self.token
         data = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -65,18 +74,26 @@ class Centerscope:
             return json.load(answer)
 
     def plan(self, **fields):
-        """What `start` would start, and how long it would take: {"count", "estimated_seconds", "basis", "runs", …}."""
-        return self.post("/runs/plan", fields)
+        """What `start` would start, and how long it would take: {"count", "estimated_seconds", "basis", "runs", …}. Raises
+        where `start` would."""
+        answer = self.post("/runs/plan", named(fields))
+        if "problem" in answer:
+            raise CenterscopeError(answer["problem"]["status"], answer["problem"])
+        return answer
 
     def start(self, **fields):
         """Starts what the fields say and returns the runs. Several values make a sweep: seeds=[1, 2, 3], lambda_=[0.1, 1]."""
-        # `lambda` is a word of Python's own.
-        fields = {name.rstrip("_"): value for name, value in fields.items()}
-        return [Run(self, run["id"]) for run in self.post("/runs", fields)["runs"]]
+        return [Run(self, run["id"]) for run in self.post("/runs", named(fields))["runs"]]
 
-    def runs(self):
-        """Every run, newest first."""
-        return [Run(self, run["id"]) for run in self.get("/runs")["runs"]]
+    def runs(self, query="", page=1000):
+        """Every run, newest first, or those that a query lets through: "accuracy > 98%". `page`: how many a request brings."""
+        found, cursor = [], ""
+        while cursor is not None:
+            asked = urllib.parse.urlencode({"query": query, "limit": page, "cursor": cursor})
+            answer = self.get("/runs?" + asked)
+            found += [Run(self, run["id"]) for run in answer["runs"]]
+            cursor = answer["next"]
+        return found
 
     def run(self, run_id):
         """The run of that id."""

@@ -1,11 +1,13 @@
 //! The files of a run, one by one or all as an archive.
 
+use crate::App;
 use crate::api::Found;
 use crate::error::Error;
+use crate::limits::ARCHIVES;
 use crate::store::{ArtifactInfo, ArtifactName, RunFolder};
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE,
@@ -20,6 +22,7 @@ use serde::Serialize;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
@@ -38,9 +41,13 @@ fn content_type(name: &ArtifactName) -> &'static str {
     }
 }
 
+fn no_file() -> Error {
+    Error::NotFound("the run has no such file: /runs/{id}/artifacts lists those it has".into())
+}
+
 fn unreadable(error: &io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Error::NotFound("the run has no such file".into()),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => no_file(),
         _ => Error::Internal(format!("the run's folder can't be read: {error}")),
     }
 }
@@ -89,7 +96,7 @@ pub(crate) async fn read(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let name = name.parse().map_err(|_| Error::NotFound("the run has no such file".into()))?;
+    let name = name.parse().map_err(|_| no_file())?;
     send(&run.folder, &name, &method, &headers).await
 }
 
@@ -201,12 +208,19 @@ fn stream_of(file: File, length: u64) -> Body {
 }
 
 /// `GET /runs/{id}/archive`
-pub(crate) async fn archive(Found(run): Found) -> Response {
+pub(crate) async fn archive(State(app): State<Arc<App>>, Found(run): Found) -> Result<Response, Error> {
+    let place = app.archives.clone().try_acquire_owned().map_err(|_| {
+        let detail = format!(
+            "{ARCHIVES} archives are being downloaded, which is as many as this server packs at once: try again when one is done"
+        );
+        Error::TooMany { detail, retry_s: 5 }
+    })?;
     // Packed while it is sent: nothing is kept, neither in memory nor on the disk, and a slow reader makes the packer wait.
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(8);
     let (folder, top) = (run.folder.clone(), format!("centerscope-{}", run.id));
     let file_name = format!("attachment; filename=\"{top}.tar.gz\"");
     tokio::task::spawn_blocking(move || {
+        let _place = place;
         if let Err(error) = pack(&folder, &top, Pipe(sender.clone())) {
             // Cuts the connection, so that the reader doesn't take half an archive for a whole one.
             let _ = sender.blocking_send(Err(error));
@@ -214,7 +228,7 @@ pub(crate) async fn archive(Found(run): Found) -> Response {
     });
     let body =
         Body::from_stream(stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver))));
-    ([(CONTENT_TYPE, "application/gzip".to_string()), (CONTENT_DISPOSITION, file_name)], body).into_response()
+    Ok(([(CONTENT_TYPE, "application/gzip".to_string()), (CONTENT_DISPOSITION, file_name)], body).into_response())
 }
 
 fn pack(folder: &RunFolder, top: &str, out: Pipe) -> io::Result<()> {

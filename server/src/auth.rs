@@ -129,14 +129,14 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
     if !app.auth.is_on() || OPEN.contains(&path) || path.starts_with("/static/") {
         return next.run(request).await;
     }
-    let changes = !request.method().is_safe();
+    let safe = request.method().is_safe();
     match app.auth.access(request.headers()) {
-        Access::Nothing if !changes && wants_html(request.headers()) => to_login(&request).into_response(),
+        Access::Nothing if safe && wants_html(request.headers()) => to_login(&request).into_response(),
         Access::Nothing => {
             let detail = "this server asks for a token: send it as `Authorization: Bearer …`, or log in at /login";
             Error::Unauthorized(detail.into()).into_response()
         }
-        Access::Look if changes => {
+        Access::Look if !safe && !only_asks(path) => {
             let detail = "your token may look but not change anything: log in with the other one at /login";
             Error::Forbidden(detail.into()).into_response()
         }
@@ -148,6 +148,11 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
             response
         }
     }
+}
+
+/// Whether a POST to this address changes nothing: its body is the question.
+fn only_asks(path: &str) -> bool {
+    matches!(path.split('/').collect::<Vec<_>>()[..], ["", "runs", "plan"] | ["", "runs", _, "predict"])
 }
 
 fn to_login(request: &Request) -> Redirect {
@@ -257,6 +262,16 @@ mod tests {
         }
         assert_eq!(Auth::new(Some(CHANGE), None).access(&HeaderMap::new()), Access::Nothing);
         assert_eq!(Auth::default().access(&HeaderMap::new()), Access::Change);
+    }
+
+    #[test]
+    fn asking_is_not_changing() {
+        assert!(only_asks("/runs/plan") && only_asks("/runs/0198/predict"));
+        for changing in
+            ["/runs", "/runs/", "/runs/0198", "/runs/plan/stop", "/runs/plan/", "/runs/a/b/predict", "/plan"]
+        {
+            assert!(!only_asks(changing), "{changing}");
+        }
     }
 
     #[test]

@@ -73,15 +73,17 @@ impl Changes {
         Position { boot: self.boot, stamp: self.stamps().last }
     }
 
-    /// The runs that changed after a position, in that order and at most so many, and the position after them. One of an earlier server lies
-    /// before everything: whatever changed meanwhile did so as this one opened the runs.
-    pub fn since(&self, position: Position, most: usize) -> (Vec<RunId>, Position) {
+    /// The runs that changed after a position, in that order and at most so many, and the position after them. `None` for a position of
+    /// an earlier server: what changed before this one started, nobody can tell.
+    pub fn since(&self, position: Position, most: usize) -> Option<(Vec<RunId>, Position)> {
+        if position.boot != self.boot {
+            return None;
+        }
         let stamps = self.stamps();
-        let after = if position.boot == self.boot { position.stamp } else { 0 };
-        let taken = stamps.order.range(after.saturating_add(1)..).take(most).collect::<Vec<_>>();
+        let taken = stamps.order.range(position.stamp.saturating_add(1)..).take(most).collect::<Vec<_>>();
         let stamp =
             if taken.len() < most { stamps.last } else { taken.last().map_or(stamps.last, |(stamp, _)| **stamp) };
-        (taken.into_iter().map(|(_, id)| *id).collect(), Position { boot: self.boot, stamp })
+        Some((taken.into_iter().map(|(_, id)| *id).collect(), Position { boot: self.boot, stamp }))
     }
 
     /// Rings at each change.
@@ -101,19 +103,19 @@ mod tests {
     #[test]
     fn a_run_that_changed_often_is_told_once() {
         let changes = Changes::default();
+        let since = |position, most| changes.since(position, most).unwrap();
         let start = changes.now();
         let [a, b] = [RunId::fresh(), RunId::fresh()];
         [a, b, a].into_iter().for_each(|id| changes.touch(id));
-        let (ids, position) = changes.since(start, 9);
+        let (ids, position) = since(start, 9);
         assert_eq!(ids, [b, a]);
-        assert_eq!(changes.since(position, 9), (vec![], position));
+        assert_eq!(since(position, 9), (vec![], position));
         changes.touch(b);
-        assert_eq!(changes.since(position, 9).0, [b]);
-        let earlier = "1.99".parse().unwrap();
-        assert_eq!(changes.since(earlier, 9).0, [a, b], "a position of an earlier server");
-        let (first, position) = changes.since(earlier, 1);
-        assert_eq!((first, changes.since(position, 9).0), (vec![a], vec![b]));
-        assert_eq!(changes.since(format!("{}.{}", changes.boot, u64::MAX).parse().unwrap(), 9).0, []);
+        assert_eq!(since(position, 9).0, [b]);
+        let (first, position) = since(start, 1);
+        assert_eq!((first, since(position, 9).0), (vec![a], vec![b]));
+        assert_eq!(since(format!("{}.{}", changes.boot, u64::MAX).parse().unwrap(), 9).0, []);
+        assert_eq!(changes.since("1.99".parse().unwrap(), 9), None, "a position of an earlier server");
         assert!(["", "7", "7.", "a.1", "1.-1"].iter().all(|bad| bad.parse::<Position>().is_err()));
     }
 }

@@ -107,6 +107,14 @@ pub(crate) async fn read(
     let runs = listed(&app, &all_of("runs").collect::<Vec<_>>().join(","), MOST)?;
     let at = At::parse(all_of("at").find(|word| !word.is_empty()).unwrap_or_default())?;
     let states = groups::states(&runs).await?;
+    if let At::Epoch(epoch) = at
+        && states.iter().all(|state| report(state, at).is_none())
+    {
+        let last = states.iter().map(|state| state.summary.epoch).max().unwrap_or_default();
+        return Err(Error::Unprocessable(format!(
+            "at: got {epoch}, and none of these runs has that epoch (the furthest is at {last}): name another, or last or best"
+        )));
+    }
     let diff = diff(&states, at);
     match wants_html(&headers) {
         true => views::page(&DiffPage::new(&diff, at, all_of("all").any(|word| word == "1"))),

@@ -33,7 +33,7 @@ pub(crate) async fn read(
     let split = query.split.as_deref().unwrap_or(Split::Test.word());
     let split = Split::from_word(split)
         .ok_or_else(|| Error::BadRequest(format!("split: got `{split}`, expected test or train")))?;
-    let none = || Error::NotFound(format!("there is no {} embedding of epoch {epoch}", split.word()));
+    let none = || no_embedding(split, &epoch);
     let number = epoch.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(none)?;
     let name = split.embedding_artifact(number).parse().map_err(|_| none())?;
     match query.format.as_deref() {
@@ -48,9 +48,16 @@ pub(crate) async fn read(
     Ok(([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, kept)], compact(&points)).into_response())
 }
 
+fn no_embedding(split: Split, epoch: &str) -> Error {
+    let split = split.word();
+    Error::NotFound(format!(
+        "there is no {split} embedding of epoch {epoch}: /runs/{{id}}/artifacts lists those that the run has"
+    ))
+}
+
 /// The points (N, 2) of a run after an epoch. Blocks on the disk.
 pub(crate) fn of(folder: &RunFolder, split: Split, epoch: u32) -> Result<Vec<[f32; 2]>, Error> {
-    let none = || Error::NotFound(format!("there is no {} embedding of epoch {epoch}", split.word()));
+    let none = || no_embedding(split, &epoch.to_string());
     let name = split.embedding_artifact(epoch).parse().map_err(|_| none())?;
     let bytes = folder.read(&name).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => none(),

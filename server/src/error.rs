@@ -108,7 +108,27 @@ impl Error {
 
     /// A run that isn't there.
     pub fn no_run() -> Error {
-        Error::NotFound("there is no run of that id here".into())
+        Error::NotFound("there is no run of that id here: /runs lists those that are, /trash what was deleted".into())
+    }
+
+    /// The members of the answer besides those that every failure has.
+    fn more(&self) -> Value {
+        match self {
+            Error::Spec(e) => json!({"field": e.field, "value": e.value, "expected": e.expected}),
+            Error::Parameter { field, more, .. } => {
+                let mut members = json!({"field": field});
+                if let (Value::Object(members), Value::Object(more)) = (&mut members, more) {
+                    members.extend(more.clone());
+                }
+                members
+            }
+            _ => json!({}),
+        }
+    }
+
+    /// The failure as `application/problem+json` tells it.
+    pub(crate) fn problem(&self) -> Value {
+        members(self.status(), &self.to_string(), self.more())
     }
 
     fn status(&self) -> StatusCode {
@@ -178,21 +198,10 @@ impl From<tokio::task::JoinError> for Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let detail = self.to_string();
-        let more = match &self {
-            Error::Spec(e) => json!({"field": e.field, "value": e.value, "expected": e.expected}),
-            Error::Parameter { field, more, .. } => {
-                let mut members = json!({"field": field});
-                if let (Value::Object(members), Value::Object(more)) = (&mut members, more) {
-                    members.extend(more.clone());
-                }
-                members
-            }
-            _ => json!({}),
-        };
         if let Error::Internal(_) = self {
             tracing::error!(detail, "a request failed");
         }
-        let mut response = problem(self.status(), &detail, more);
+        let mut response = problem(self.status(), &detail, self.more());
         let more = match self {
             Error::Range { size } => Some((CONTENT_RANGE, format!("bytes */{size}"))),
             Error::Unauthorized(_) => Some((WWW_AUTHENTICATE, "Bearer realm=\"centerscope\"".into())),
@@ -217,11 +226,16 @@ fn title(status: StatusCode) -> &'static str {
     }
 }
 
-fn problem(status: StatusCode, detail: &str, more: Value) -> Response {
+fn members(status: StatusCode, detail: &str, more: Value) -> Value {
     let mut body = json!({"type": "about:blank", "title": title(status), "status": status.as_u16(), "detail": detail});
     if let (Value::Object(body), Value::Object(more)) = (&mut body, more) {
         body.extend(more);
     }
+    body
+}
+
+fn problem(status: StatusCode, detail: &str, more: Value) -> Response {
+    let body = members(status, detail, more);
     let mut response = (status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
     response.extensions_mut().insert(Problem { detail: detail.into() });
     response
@@ -240,7 +254,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         let anew = match (html, problem_told) {
             // A page that tells the failure where it was typed.
             (true, None) if is_page(&response) => None,
-            (true, _) => Some(error_page(status, detail)),
+            (true, _) => Some(error_page(status, detail, response.headers().contains_key(RETRY_AFTER))),
             (false, None) => Some(problem(status, &detail, json!({}))),
             (false, Some(_)) => None,
         };
@@ -274,19 +288,18 @@ fn framework_detail(status: StatusCode) -> &'static str {
     }
 }
 
-fn error_page(status: StatusCode, detail: String) -> Response {
+/// `soon`: whether it is worth another try in a moment.
+fn error_page(status: StatusCode, detail: String, soon: bool) -> Response {
     let next = match status {
-        StatusCode::NOT_FOUND => {
-            "It may never have been here, or its folder was deleted. All runs are on the home page."
-        }
+        StatusCode::NOT_FOUND => "It may never have been here, or it was deleted. All runs stand at /runs.",
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
             "Go back, change what is named above, and try again."
         }
+        StatusCode::TOO_MANY_REQUESTS if soon => "Nothing is wrong with the request: only its time.",
         StatusCode::TOO_MANY_REQUESTS => "Wait for a run to end, or stop one, and try again.",
         StatusCode::UNAUTHORIZED => "Log in at /login, then try again.",
-        StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => {
-            "Open Centerscope at the address it printed when it started."
-        }
+        StatusCode::FORBIDDEN => "Nothing was changed.",
+        StatusCode::MISDIRECTED_REQUEST => "Open Centerscope at the address it printed when it started.",
         status if status.is_server_error() => "The log of the server says more. Your other runs go on.",
         _ => "Go back to the home page and try again from there.",
     };

@@ -4,6 +4,7 @@
 use crate::App;
 use crate::api;
 use crate::error::{Error, wants_html};
+use crate::openapi::Problem;
 use crate::pages::plan::PlanPage;
 use crate::request::{self, Plan};
 use crate::runs::{Run, now_ms};
@@ -18,11 +19,27 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use std::sync::Arc;
 use trainer::spec::{DeviceChoice, Network, RunSpec, Variant};
 
 /// Past runs whose speed an estimate rests on, for each kind of network.
 const WITNESSES: usize = 5;
+
+/// What a request would start, or why nothing: who asks while a form is being filled in asks of values half typed, so that
+/// a wrong one is an answer and no failure.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(untagged)]
+pub(crate) enum PlanAnswer {
+    /// It would start.
+    Planned(Planned),
+    /// It would be refused.
+    Refused {
+        /// What `POST /runs` would answer.
+        #[schemars(with = "Problem")]
+        problem: Value,
+    },
+}
 
 /// What a request would start.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -54,11 +71,16 @@ pub(crate) struct PlannedRun {
 pub(crate) async fn plan(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
     let request = api::read_request(&headers, &body)?;
     let given = request.clone();
-    let Plan { orders, .. } = request::plan(request)?;
+    let html = wants_html(&headers);
+    let Plan { orders, .. } = match request::plan(request).map_err(Error::from) {
+        Ok(plan) => plan,
+        Err(error) if html => return Err(error),
+        Err(error) => return Ok(Json(PlanAnswer::Refused { problem: error.problem() }).into_response()),
+    };
     let planned = tokio::task::spawn_blocking(move || planned(&app, &orders)).await?;
-    match wants_html(&headers) {
+    match html {
         true => views::page(&PlanPage::new(&planned, &given)),
-        false => Ok(Json(planned).into_response()),
+        false => Ok(Json(PlanAnswer::Planned(planned)).into_response()),
     }
 }
 

@@ -353,9 +353,13 @@ pub fn field(name: &str) -> Option<&'static Field> {
 
 /// The field whose name is nearest to one that is none, if any is near.
 pub fn nearest(name: &str) -> Option<&'static str> {
+    nearest_of(name, fields().iter().flat_map(|f| f.aliases.iter().copied().chain([&*f.name])))
+}
+
+/// The known name that is nearest to another, if any is near.
+pub fn nearest_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let names = fields().iter().flat_map(|f| f.aliases.iter().copied().chain([&*f.name]));
-    let (distance, nearest) = names.map(|known| (edits(&name, known), known)).min()?;
+    let (distance, nearest) = known.into_iter().map(|known| (edits(&name, known), known)).min()?;
     (distance <= 2 && distance < name.chars().count()).then_some(nearest)
 }
 

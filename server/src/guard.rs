@@ -72,11 +72,17 @@ fn allowed(request: &Request, config: &Config) -> Result<(), Error> {
     if let Some(origin) = text(ORIGIN)
         && !same_origin(origin)
     {
-        return Err(Error::Forbidden(format!("a page of `{origin}` may not change anything here")));
+        return Err(Error::Forbidden(format!(
+            "the request comes from a page of `{origin}`, and here only pages of `{host}` may change anything: if both are \
+             this server, a proxy between them does not pass on `Host`; have it do so, and start the server with \
+             --allow-host and that name"
+        )));
     }
     match text(HeaderName::from_static("sec-fetch-site")) {
         None | Some("same-origin" | "none") => Ok(()),
-        Some(_) => Err(Error::Forbidden("a page of another site may not change anything here".into())),
+        Some(_) => Err(Error::Forbidden(
+            "a page of another site may not change anything here: open this server's own page and do it there".into(),
+        )),
     }
 }
 

@@ -96,7 +96,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
@@ -117,6 +117,10 @@ pub struct App {
     pub streams: Arc<Streams>,
     /// How fast runs may be created and resumed.
     pub creations: Bucket,
+    /// Places for archives that are being downloaded.
+    pub archives: Arc<Semaphore>,
+    /// Turns to make a replay.
+    pub replays: Semaphore,
     /// What is remembered for `/metrics`.
     pub monitor: Monitor,
     /// Networks that look at drawings.

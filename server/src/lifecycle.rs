@@ -3,14 +3,16 @@
 use crate::api::{self, Found};
 use crate::error::{Error, wants_html};
 use crate::pages::CompareView;
-use crate::registry::Trashed;
+use crate::pages::trash::TrashPage;
+use crate::registry::{Registry, Trashed};
 use crate::request;
 use crate::state::Status;
 use crate::store::RunId;
-use crate::{App, checkpoints};
+use crate::{App, checkpoints, views};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::header::VARY;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use schemars::JsonSchema;
@@ -74,7 +76,8 @@ pub(crate) async fn delete(
     });
     deleted.await??;
     Ok(match wants_html(&headers) {
-        true => Redirect::to("/").into_response(),
+        // Where the way back is.
+        true => Redirect::to("/trash").into_response(),
         false => StatusCode::NO_CONTENT.into_response(),
     })
 }
@@ -88,8 +91,10 @@ pub(crate) async fn restore(
     let id = id.parse::<RunId>().map_err(|_| Error::no_run())?;
     let restored = tokio::task::spawn_blocking(move || app.registry.restore(id)).await?;
     let summary = restored.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Error::NotFound("there is no run of that id here, nor in the trash".into()),
-        io::ErrorKind::AlreadyExists => Error::Conflict("another run of that id has taken its place".into()),
+        io::ErrorKind::NotFound => Error::NotFound("there is no run of that id, neither at /runs nor in /trash".into()),
+        io::ErrorKind::AlreadyExists => {
+            Error::Conflict("another run of that id has taken its place: delete that one first".into())
+        }
         _ => Error::Internal(format!("the run can't be restored: {error}")),
     });
     let summary = summary?.summary();
@@ -108,31 +113,49 @@ pub(crate) struct Trash {
 
 /// A run in the trash. What its summary can't tell is null.
 #[derive(Serialize, JsonSchema)]
-struct TrashedRun {
+pub(crate) struct TrashedRun {
     /// Its id.
-    id: RunId,
+    pub(crate) id: RunId,
     /// Its name.
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// `V1.0`
-    label: Option<String>,
+    pub(crate) label: Option<String>,
     /// Where it stood.
-    status: Option<Status>,
+    pub(crate) status: Option<Status>,
     /// When it was deleted.
-    deleted_ms: u64,
+    pub(crate) deleted_ms: u64,
+    /// Size of its files.
+    pub(crate) size_bytes: u64,
     /// Where to post to bring it back.
-    restore_url: String,
+    pub(crate) restore_url: String,
 }
 
 /// `GET /trash`
-pub(crate) async fn trash(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    let listed = tokio::task::spawn_blocking(move || app.registry.trashed()).await?;
-    let listed = listed.map_err(|error| Error::Internal(format!("the trash can't be read: {error}")))?;
-    let told = |Trashed { id, summary, deleted }| {
+pub(crate) async fn trash(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
+    let listed = tokio::task::spawn_blocking(move || trashed(&app.registry)).await?;
+    let runs = listed.map_err(|error| Error::Internal(format!("the trash can't be read: {error}")))?;
+    match wants_html(&headers) {
+        true => views::page(&TrashPage::new(&runs)),
+        false => Ok(([(VARY, "Accept")], Json(Trash { runs })).into_response()),
+    }
+}
+
+/// What is in the trash. Blocks on the disk.
+fn trashed(registry: &Registry) -> io::Result<Vec<TrashedRun>> {
+    let told = |Trashed { id, folder, summary, deleted }: Trashed| {
         let since = deleted.duration_since(UNIX_EPOCH).unwrap_or_default();
         let (name, label, status) =
             summary.map_or((None, None, None), |s| (Some(s.name), Some(s.label), Some(s.status)));
-        let restore_url = format!("/runs/{id}/restore");
-        TrashedRun { id, name, label, status, deleted_ms: since.as_millis() as u64, restore_url }
+        TrashedRun {
+            id,
+            name,
+            label,
+            status,
+            deleted_ms: since.as_millis() as u64,
+            // Emptied since the listing.
+            size_bytes: folder.size_bytes().unwrap_or_default(),
+            restore_url: format!("/runs/{id}/restore"),
+        }
     };
-    Ok(Json(Trash { runs: listed.into_iter().map(told).collect() }).into_response())
+    Ok(registry.trashed()?.into_iter().map(told).collect())
 }

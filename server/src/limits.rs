@@ -29,6 +29,10 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(120);
 pub const CONNECTIONS: usize = 512;
 /// Live streams of one address at once. This machine's own is only counted in the total: a proxy has it, too.
 pub const STREAMS_OF_ONE: usize = 64;
+/// Archives that are packed at once: each holds a thread for as long as its reader takes.
+pub const ARCHIVES: usize = 8;
+/// Replays that are made at once, the others wait; training needs the processor, too.
+pub const REPLAYS: usize = 2;
 /// Requests that create or resume runs: this many at once …
 pub const CREATIONS: f64 = 60.0;
 /// … and then this many a second.

@@ -8,6 +8,7 @@ mod facets;
 mod order;
 
 use crate::error::Error;
+use crate::fields::{field, nearest_of};
 use crate::query::Query;
 use crate::runs::now_ms;
 use crate::state::Summary;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use trainer::spec::SpecError;
 
 pub use csv::{columns, csv, csv_head};
 pub use facets::{Facet, FacetValue, facets};
@@ -48,6 +50,44 @@ pub struct Parameters {
     pub format: Option<String>,
     /// Fields joined by commas.
     pub columns: Option<String>,
+}
+
+impl Parameters {
+    const NAMES: [&str; 8] = ["query", "sort", "cursor", "offset", "limit", "ids", "format", "columns"];
+
+    /// Reads the pairs of an address. What nobody would look at is no slip to pass over: the list would be another than was meant.
+    ///
+    /// # Errors
+    /// A name that is none of these, or one that comes twice.
+    pub fn read(pairs: Vec<(String, String)>) -> Result<Parameters, Error> {
+        let mut read = Parameters::default();
+        for (name, value) in pairs {
+            let place = match &*name {
+                "query" => &mut read.query,
+                "sort" => &mut read.sort,
+                "cursor" => &mut read.cursor,
+                "offset" => &mut read.offset,
+                "limit" => &mut read.limit,
+                "ids" => &mut read.ids,
+                "format" => &mut read.format,
+                "columns" => &mut read.columns,
+                _ => return Err(unknown(&name, value)),
+            };
+            if place.replace(value).is_some() {
+                return Err(Error::BadRequest(format!("{name}: there twice, and a list has one: name it once")));
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn unknown(name: &str, value: String) -> Error {
+    let meant = match (field(name), nearest_of(name, Parameters::NAMES)) {
+        (Some(field), _) => format!(": did you mean `query={} = …`?", field.name),
+        (None, Some(near)) => format!(": did you mean `{near}`?"),
+        (None, None) => String::new(),
+    };
+    SpecError::new(name, value.into(), format!("one of {}{meant}", Parameters::NAMES.join(", "))).into()
 }
 
 /// What a list shows.
@@ -246,6 +286,16 @@ mod tests {
         for cursor in ["x", "ü", &"é".repeat(18), &RunId::fresh().to_string(), &format!("{}nx", RunId::fresh())] {
             assert_eq!(wrong(&|p| p.cursor = some(cursor)), "cursor");
         }
+        let read = |name: &str| Parameters::read(vec![(name.into(), "x".into())]).map_err(|error| error.to_string());
+        assert!(read("cursor").is_ok() && Parameters::NAMES.iter().all(|name| read(name).is_ok()));
+        assert!(read("quary").unwrap_err().ends_with("columns: did you mean `query`?"));
+        assert!(read("status").unwrap_err().ends_with(": did you mean `query=status = …`?"));
+        assert!(
+            read("foo")
+                .unwrap_err()
+                .ends_with("expected one of query, sort, cursor, offset, limit, ids, format, columns")
+        );
+        assert!(Parameters::read(vec![("sort".into(), "a".into()), ("sort".into(), "b".into())]).is_err());
         assert!(matches!(columns(Some("name,colour")), Err(Error::Parameter { field: "columns", .. })));
         assert_eq!(columns(Some("")).unwrap().len(), USUAL_COLUMNS.len());
     }

@@ -177,6 +177,8 @@ impl Watcher {
             };
             let news = select_all(gongs.into_iter().map(|gong| Box::pin(gong.changed())));
             tokio::select! {
+                // How a run ended with the server is told before the server's own end, where both are news.
+                biased;
                 _ = news => {}
                 _ = sign_of_life => {}
                 _ = self.phase.wait_for(|&phase| phase == Phase::Down) => return (SHUTDOWN.into(), false),

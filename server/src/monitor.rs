@@ -5,6 +5,7 @@ use crate::Phase;
 use crate::error::Error;
 use crate::limits::Client;
 use crate::registry::Registry;
+use crate::room;
 use crate::runs::{Run, events_recorded, now_ms};
 use crate::scheduler::QUEUE;
 use crate::state::Status;
@@ -27,8 +28,8 @@ const ROOM: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Monitor {
     started_ms: u64,
-    /// Size of the runs folder, and when it was added up. Held while it is, so that two readers add up once.
-    disk: Mutex<Option<(Instant, u64)>>,
+    /// Sizes of the runs and of the trash, and when they were added up. Held while they are, so that two readers add up once.
+    disk: Mutex<Option<(Instant, (u64, u64))>>,
 }
 
 impl Default for Monitor {
@@ -38,7 +39,7 @@ impl Default for Monitor {
 }
 
 impl Monitor {
-    async fn disk_bytes(&self, registry: &Arc<Registry>) -> Result<u64, Error> {
+    async fn disk_bytes(&self, registry: &Arc<Registry>) -> Result<(u64, u64), Error> {
         let mut known = self.disk.lock().await;
         if let Some((when, bytes)) = *known
             && when.elapsed() < DISK_AGE
@@ -64,7 +65,8 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, E
         Ok(Some(free)) if free < ROOM => {
             let (free, room) = (free >> 20, ROOM >> 20);
             Err(Error::Unavailable(format!(
-                "the disk of the runs folder has {free} MiB left: free at least {room} MiB"
+                "the disk of the runs folder has {free} MiB left: free at least {room} MiB (`centerscope trash empty` \
+                 deletes for good what is in the trash)"
             )))
         }
         Ok(_) => Ok("ready"),
@@ -118,8 +120,11 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Err
         let help = "The GPU's memory.";
         text.gauge("centerscope_device_memory_total_bytes", help, &[], memory.total_bytes as f64);
     }
-    let disk = app.monitor.disk_bytes(&app.registry).await?;
-    text.gauge("centerscope_runs_folder_bytes", "Size of the runs folder, at most a minute old.", &[], disk as f64);
+    let (runs, trash) = app.monitor.disk_bytes(&app.registry).await?;
+    let help = "Size of the runs folder, its trash included, at most a minute old.";
+    text.gauge("centerscope_runs_folder_bytes", help, &[], (runs + trash) as f64);
+    let help = "Size of what `centerscope trash empty` would free, at most a minute old.";
+    text.gauge("centerscope_trash_bytes", help, &[], trash as f64);
     let folder = app.config.runs_dir.clone();
     let (free, process) = tokio::task::spawn_blocking(move || (free_bytes(&folder), Process::look())).await?;
     if let Ok(Some(free)) = free {
@@ -206,10 +211,7 @@ impl Process {
     /// Blocks on the system for a moment.
     fn look() -> Process {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return Process::default() };
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<u64>().ok()
-        };
+        let number = |name| room::figure(&status, name);
         Process {
             resident_bytes: number("VmRSS:").map(|kib| kib * 1024),
             open_handles: std::fs::read_dir("/proc/self/fd").ok().map(|handles| handles.count() as u64),

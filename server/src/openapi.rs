@@ -14,6 +14,7 @@ use crate::views;
 use axum::Json;
 use axum::response::Response;
 use builder::Api;
+pub(crate) use builder::Problem;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;

@@ -83,7 +83,6 @@ pub fn train_run(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission))
 fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> Result<Outcome, String> {
     let state = run.read().map_err(|error| error.to_string())?;
     let spec = &state.summary.spec;
-    room::check_now(spec)?;
     let mut last = String::new();
     // A download repeats itself while its bytes grow; the log takes each sentence once.
     let mut say = |message: String| {
@@ -95,6 +94,8 @@ fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> 
     say("loading the data set".into());
     let loaded = datasets.load(spec.dataset, &mut |progress: &DataProgress| say(progress.to_string()));
     let dataset = loaded.map_err(|error| error.to_string())?;
+    // Once the images are there: the growth of this process is the runs' alone, as far as can be.
+    let _promise = room::promise(spec)?;
     if let Some(before) = state.data.as_ref().filter(|before| before.digest != dataset.info.digest) {
         let (before, now) = (&before.name, &dataset.info.name);
         return Err(format!(

@@ -2,8 +2,8 @@
 
 use crate::changes::Changes;
 use crate::runs::{RecordError, Run};
-use crate::state::{Status, Summary};
-use crate::store::{RunId, Store};
+use crate::state::Summary;
+use crate::store::{RunFolder, RunId, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +40,8 @@ struct Scan {
 pub struct Trashed {
     /// Its id.
     pub id: RunId,
+    /// Its folder.
+    pub folder: RunFolder,
     /// What its summary says, where it can be read.
     pub summary: Option<Summary>,
     /// When it was deleted.
@@ -68,10 +70,6 @@ impl Registry {
                     }
                 });
             }
-        });
-        // A page that outlived the last server doesn't know of these ends.
-        registry.summaries().iter().filter(|run| run.status == Status::Interrupted).for_each(|run| {
-            registry.changes.touch(run.id);
         });
         Ok(registry)
     }
@@ -150,20 +148,21 @@ impl Registry {
     pub fn trashed(&self) -> io::Result<Vec<Trashed>> {
         let runs = self.store.trash().list()?.into_iter();
         let mut runs = runs
-            .map(|(id, folder, deleted)| Trashed { id, summary: crate::runs::read_summary(&folder), deleted })
+            .map(|(id, folder, deleted)| Trashed { id, summary: crate::runs::read_summary(&folder), folder, deleted })
             .collect::<Vec<_>>();
         runs.sort_by_key(|run| std::cmp::Reverse((run.deleted, run.id)));
         Ok(runs)
     }
 
-    /// Size of all runs' files. Blocks on the disk.
+    /// Size of all runs' files, and of those in the trash. Blocks on the disk.
     ///
     /// # Errors
-    /// The folder of all runs can't be listed.
-    pub fn disk_bytes(&self) -> io::Result<u64> {
-        // A run that is deleted meanwhile has no size.
-        let sizes = self.store.ids()?.into_iter().filter_map(|id| self.store.folder(id).list().ok());
-        Ok(sizes.flatten().map(|file| file.size_bytes).sum())
+    /// The folder of all runs, or the trash, can't be listed.
+    pub fn disk_bytes(&self) -> io::Result<(u64, u64)> {
+        // A run that moves meanwhile has no size.
+        let size = |folder: RunFolder| folder.size_bytes().unwrap_or_default();
+        let runs = self.store.ids()?.into_iter().map(|id| size(self.store.folder(id))).sum();
+        Ok((runs, self.store.trash().list()?.into_iter().map(|(_, folder, _)| size(folder)).sum()))
     }
 
     /// The run of that id.

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use trainer::event::Split;
-use trainer::measure::METRICS;
+use trainer::measure::{METRICS, MILESTONES};
 use trainer::spec::DatasetChoice;
 
 /// Bytes of points at most, before the text form makes them a third larger: with the images, less than 10 MB in all.
@@ -46,8 +46,11 @@ pub(crate) async fn read(
     for run in &runs {
         states.push(run.state().await?);
     }
+    let closed = |_| Error::Unavailable("the server is about to end".into());
+    let _turn = app.replays.acquire().await.map_err(closed)?;
     let made_ms = now_ms();
-    let page = tokio::task::spawn_blocking(move || page(&app, &runs, states, made_ms)).await??;
+    let maker = app.clone();
+    let page = tokio::task::spawn_blocking(move || page(&maker, &runs, states, made_ms)).await??;
     let head = [
         (CONTENT_TYPE, "text/html; charset=utf-8".to_string()),
         (CACHE_CONTROL, "no-store".into()),
@@ -83,7 +86,7 @@ fn page(app: &App, runs: &[Arc<Run>], mut states: Vec<RunState>, made_ms: u64) -
     block.put(format!("/data/{}/images/test", data.set), &pixels);
 
     let packed = block.packed().map_err(|error| Error::Internal(format!("the points can't be packed: {error}")))?;
-    let index = json!({"runs": states, "metrics": METRICS, "files": block.files});
+    let index = json!({"runs": states, "metrics": METRICS, "milestones": MILESTONES, "files": block.files});
     let summaries = states.iter().map(|state| state.summary.clone()).collect::<Vec<Summary>>();
     let page = ReplayPage {
         view: CompareView::new(&summaries),

@@ -94,7 +94,8 @@ pub enum RecordError {
     Log(#[from] LogError),
     /// The disk refused.
     #[error(
-        "can't write to the run's folder: {0} (free some space or check its permissions, then resume the run or start it again)"
+        "can't write to the run's folder: {0} (free some space, where there is a trash with `centerscope trash empty`, or check \
+         the folder's permissions; then resume the run or start it again)"
     )]
     Disk(#[from] io::Error),
     /// The event can't be told in JSON: a number isn't finite.

@@ -3,7 +3,7 @@
 use crate::auth::{Auth, SHORTEST};
 use crate::config::Config;
 use crate::datasets::Datasets;
-use crate::limits::{Bucket, CREATIONS, CREATIONS_PER_S, Streams};
+use crate::limits::{ARCHIVES, Bucket, CREATIONS, CREATIONS_PER_S, REPLAYS, Streams};
 use crate::monitor::Monitor;
 use crate::recorder;
 use crate::registry::Registry;
@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use trainer::event::Emission;
 
 /// How long trainers may take to come to an end after Ctrl-C.
@@ -96,11 +96,20 @@ impl Server {
         }
         let streams = Streams::new(config.watchers.into());
         let creations = Bucket::new(CREATIONS, CREATIONS_PER_S);
-        let monitor = Monitor::default();
-        let networks = Default::default();
-        let phase = watch::Sender::new(Phase::Up);
-        let app =
-            Arc::new(App { config, registry, scheduler, datasets, auth, streams, creations, monitor, networks, phase });
+        let app = Arc::new(App {
+            config,
+            registry,
+            scheduler,
+            datasets,
+            auth,
+            streams,
+            creations,
+            archives: Arc::new(Semaphore::new(ARCHIVES)),
+            replays: Semaphore::new(REPLAYS),
+            monitor: Monitor::default(),
+            networks: Default::default(),
+            phase: watch::Sender::new(Phase::Up),
+        });
         Ok(Server { app, address, made_token: made, listener })
     }
 

@@ -90,6 +90,8 @@ impl Watcher {
                 return (text, true);
             }
             tokio::select! {
+                // What changed last is told before the server's own end, where both are news.
+                biased;
                 _ = self.bell.changed() => {}
                 _ = self.phase.wait_for(|&phase| phase == Phase::Down) => return (SHUTDOWN.into(), false),
                 () = tokio::time::sleep(KEEP_ALIVE) => return (": keep-alive\n\n".into(), true),
@@ -97,10 +99,13 @@ impl Watcher {
         }
     }
 
-    /// What changed since the position, which moves.
+    /// What changed since the position, which moves; to whoever knew the runs before this server started: to load them anew.
     fn changed(&mut self) -> Option<String> {
         let registry = &self.app.registry;
-        let (ids, position) = registry.changes.since(self.position, MOST);
+        let Some((ids, position)) = registry.changes.since(self.position, MOST) else {
+            self.position = registry.changes.now();
+            return Some(format!("id: {}\nevent: reload\ndata: {{}}\n\n", self.position));
+        };
         self.position = position;
         if ids.is_empty() {
             return None;

@@ -56,9 +56,10 @@ pub(crate) enum ListAnswer<'a> {
 /// `GET /runs`
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
-    Query(parameters): Query<Parameters>,
+    Query(pairs): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    let parameters = Parameters::read(pairs)?;
     if parameters.format.is_none() && wants_html(&headers) {
         return page(app, parameters).await;
     }

@@ -72,8 +72,10 @@ pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Ar
     let data = runs.iter().filter_map(|run| run.summary().data_name.clone()).collect::<BTreeSet<_>>();
     if data.len() > 1 {
         let names = data.into_iter().collect::<Vec<_>>().join(" and ");
-        let detail =
-            format!("these runs saw different images ({names}): point i would not be the same image in each plot");
+        let detail = format!(
+            "these runs saw different images ({names}), so point i would not be the same image in each plot: \
+                 compare runs of one data set"
+        );
         return Err(Error::Unprocessable(detail));
     }
     Ok(runs)

@@ -17,7 +17,8 @@ export function numbersOf(text) {
 }
 
 /** The answer of POST /runs/plan in a sentence. Pure. */
-export function planned({ count, estimated_seconds: seconds, basis }) {
+export function planned({ problem, count, estimated_seconds: seconds, basis }) {
+  if (problem) return `${problem.expected ? `${problem.field}: expected ${problem.expected}` : problem.detail}.`;
   return `${count} ${count === 1 ? "run" : "runs"}, ${seconds === null ? "time" : `about ${roughly(seconds)}`} ${basis}.`;
 }
 
@@ -71,7 +72,7 @@ export function enhanceForm(form) {
       const mine = ++asked;
       const response = await send("/runs/plan").catch(() => null);
       const answer = response?.ok ? await response.json() : null;
-      // An answer that has been overtaken, or that says nothing, leaves the field to the one that starts the runs.
+      // An answer that has been overtaken says nothing any more.
       if (mine === asked) say(plan, answer ? planned(answer) : "");
     }, PLAN_WAIT_MS);
   };

@@ -19,6 +19,7 @@ export function keepRunPage(root, run, live, comparison, metrics) {
       if (text) say(role(root, name), text);
     }
     if (hasEnded(run.status)) role(root, "stop")?.remove();
+    role(root, "delete").hidden = !hasEnded(run.status);
     role(root, "resume").hidden = !hasEnded(run.status) || run.status === "FINISHED";
     offerEpochs(root, keptEpochs(run));
     const reason = role(root, "reason");

@@ -12,7 +12,8 @@ export function streamUrl(runs) {
 
 /**
  * Follows the stream at `address()`, which says where to go on from, or null where there is nothing to follow. `on`:
- * event(event, id), status(word, seconds to the next try): "connecting", "live", "lost" or "ended". Returns a function that
+ * event(event, id), reload(id) (of a list: what was missed can't be told), status(word, seconds to the next try): "connecting",
+ * "live", "lost" or "ended". Returns a function that
  * reopens it (after the set of runs has changed, say).
  */
 export function follow(address, on) {
@@ -33,6 +34,7 @@ export function follow(address, on) {
       on.status("live");
     };
     mine.onmessage = (message) => on.event(JSON.parse(message.data), message.lastEventId);
+    mine.addEventListener("reload", (message) => on.reload(message.lastEventId));
     mine.addEventListener("end", () => {
       mine.close();
       on.status("ended");

@@ -7,12 +7,19 @@ export function summariesUrl(position) {
   return `/events/summaries?after=${position}`;
 }
 
-/** Follows all runs from `position` on: `take(runs, gone)` for each piece of news, `onStatus` as in stream.js. */
-export function followSummaries(position, take, onStatus) {
+/**
+ * Follows all runs from `position` on: `take(runs, gone)` for each piece of news, `reload()` where the server is another one than
+ * before and can't tell what was missed, `onStatus` as in stream.js.
+ */
+export function followSummaries(position, take, reload, onStatus) {
   return follow(() => summariesUrl(position), {
     event: ({ runs, gone }, id) => {
       position = id;
       take(runs, gone);
+    },
+    reload: (id) => {
+      position = id;
+      reload();
     },
     status: onStatus,
   });

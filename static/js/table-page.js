@@ -73,7 +73,7 @@ export class TablePage {
     this.#drawn();
     if (this.#broken) this.#showFacets([]);
     else this.#loadFacets();
-    followSummaries(this.#source.position ?? root.dataset.position, (runs, gone) => this.#take(runs, gone), onConnection);
+    followSummaries(this.#source.position ?? root.dataset.position, (runs, gone) => this.#take(runs, gone), () => this.#reload(false, null), onConnection);
     // A duration goes on while nothing else changes.
     setInterval(() => document.hidden || this.#view.draw(), 5000);
   }
@@ -101,12 +101,12 @@ export class TablePage {
     if (query !== before.query || sort !== before.sort) this.#reload(true);
   }
 
-  /** Loads the rows anew; what is shown stays until they are there. `fromTop`: the order is another one. */
-  async #reload(fromTop) {
+  /** Loads the rows anew; what is shown stays until they are there. `fromTop`: the order is another one. `known`: rows that need not come again. */
+  async #reload(fromTop, known = this.#source) {
     if (!this.#view) return; // The first rows are on their way; they are asked for with what is known then.
     const mine = ++this.#loads;
     if (!(await this.#makesSense()) || mine !== this.#loads) return;
-    const next = new RowSource(this.#state, this.#source);
+    const next = new RowSource(this.#state, known);
     const grid = role(this.#root, "grid");
     grid.setAttribute("aria-busy", "true");
     const { index, beyond } = this.#view.top;

@@ -244,6 +244,7 @@ test("several numbers in a field are a list or a range", () => {
   assert.equal(startLabel({ variants: ["v1.0", "v1.1"] }), "Start comparison");
   assert.equal(startLabel({ variants: ["v1.0", "v1.1"], seed: [1, 2] }), "Start sweep");
   assert.match(planned({ count: 15, estimated_seconds: 540, basis: "by the speed of 3 finished runs" }), /^15 runs, about 9 min by/);
+  assert.equal(planned({ problem: { field: "epochs", value: "ab", expected: "a number", detail: "…" } }), "epochs: expected a number.");
   assert.match(planned({ count: 1, estimated_seconds: null, basis: "unknown: none has finished" }), /^1 run, time unknown/);
 });
 

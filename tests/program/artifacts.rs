@@ -1,6 +1,7 @@
 //! The files of a run, the images behind its points, and what must never be served.
 
 use crate::support::{Site, finished};
+use centerscope::limits::ARCHIVES;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -97,6 +98,28 @@ fn the_archive_holds_the_whole_run() {
         let stored = fs::read(done.runs_dir.join(id).join(name)).unwrap();
         assert_eq!(files[&format!("centerscope-{id}/{name}")], stored, "{name}");
     }
+}
+
+#[test]
+fn slow_readers_of_archives_hold_their_own_places_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let id = site.tiny_run();
+    // More than fits between the server and a reader that takes nothing, and nothing that packs smaller.
+    let noise = (0..3 << 20).flat_map(|_| rand::random::<u64>().to_le_bytes()).collect::<Vec<_>>();
+    fs::write(home.path().join(&id).join("noise.bin"), noise).unwrap();
+    let target = format!("/runs/{id}/archive");
+    let mut slow = (0..ARCHIVES).map(|_| site.begin(&target)).collect::<Vec<_>>();
+    assert!(slow.iter().all(|(status, _)| *status == 200));
+    let refused = site.get(&target);
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "5"));
+    assert!(refused.text().contains("try again when one is done"), "{}", refused.text());
+    let page = site.get_page(&target).text();
+    assert!(!page.contains("run to end"), "no run has to end for that: {page}");
+    assert_eq!(site.get(&format!("/runs/{id}/artifacts/noise.bin")).status, 200, "files one by one go on");
+    drop(slow.pop());
+    // The server hears of it in its own time.
+    assert!((0..100_000).any(|_| site.get_head(&target) == 200));
 }
 
 #[test]

@@ -39,6 +39,11 @@ fn each_token_opens_what_it_is_for() {
     assert_eq!(ask("POST", "/runs", "a-token-of-nobody").status, 401);
     assert_eq!(ask("POST", "/runs", LOOK).status, 403);
     assert_eq!(ask("POST", "/runs", CHANGE).status, 422, "gets as far as its content");
+    // To ask is not to change, though the question is a body.
+    let plan = ask("POST", "/runs/plan", LOOK);
+    assert_eq!((plan.status, &plan.json()["problem"]["field"]), (200, &json!("epochs")));
+    assert_eq!(ask("POST", "/runs/0198/predict", LOOK).status, 404);
+    assert_eq!(ask("POST", "/runs/plan", "a-token-of-nobody").status, 401);
     let seen = ask("GET", "/runs", LOOK);
     assert_eq!((seen.status, seen.header("cache-control")), (200, "private, no-cache"));
     assert_eq!(seen.json()["runs"], json!([]), "nothing was started");

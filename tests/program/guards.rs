@@ -34,6 +34,8 @@ fn a_page_of_another_site_changes_nothing() {
     for header in refused {
         assert_eq!(site.send("POST", "/runs", &[header], b"").status, 403, "{header:?}");
     }
+    let told = site.send("POST", "/runs", &[refused[0]], b"").text();
+    assert!(told.contains("evil.example") && told.contains("--allow-host"), "{told}");
     assert_eq!(site.get("/runs").json()["runs"], json!([]));
     let own = [("Origin", own.as_str()), ("Sec-Fetch-Site", "same-origin"), ("Content-Type", "application/json")];
     assert_eq!(site.send("POST", "/runs", &own, b"{\"epochs\": 0}").status, 422, "ours gets as far as its content");

@@ -17,6 +17,7 @@ mod hostile;
 mod live;
 mod operations;
 mod pages;
+mod readme;
 mod rest;
 mod restart;
 mod resume;

@@ -26,6 +26,10 @@ fn pages_show_the_numbers() {
             "{target}: nothing inline under this policy"
         );
     }
+    // The page that needs no server has what the live one asks for.
+    let replay = done.site.get(&format!("/compare/replay?runs={}", done.ids.join(","))).text();
+    let known = done.site.get("/metrics-table").json();
+    assert!(replay.contains(&format!("\"milestones\":{}", known["milestones"])), "the milestones are missing");
     let run = done.site.get_page(&format!("/runs/{id}")).text();
     for text in ["embeddings/test-0002.npy", "/archive", "batch_size", "0.03125", "Intra-class distance"] {
         assert!(run.contains(text), "the run's page does not show {text}");

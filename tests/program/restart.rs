@@ -58,6 +58,7 @@ fn runs_that_saw_different_images_are_not_compared() {
     let site = Site::start(home.path());
     assert_eq!(site.get_page(&format!("/compare?runs={a},{b}")).status, 200);
     let refused = site.get_page(&format!("/compare?runs={a},{b},{c}"));
+    assert!(refused.text().contains("compare runs of one data set"), "{}", refused.text());
     assert_eq!(refused.status, 422);
     assert!(refused.text().contains("MNIST and generated digits"), "{}", refused.text());
 }

@@ -73,9 +73,14 @@ impl Site {
 
     /// The status alone of what goes on and on.
     pub(crate) fn get_head(&self, target: &str) -> u16 {
-        let mut line = String::new();
-        BufReader::new(self.open("GET", target, &[], b"")).read_line(&mut line).unwrap();
-        line.split(' ').nth(1).unwrap().parse().unwrap()
+        self.begin(target).0
+    }
+
+    /// The status of an answer, and the rest of it, which is left unread.
+    pub(crate) fn begin(&self, target: &str) -> (u16, impl Read + use<>) {
+        let (mut reader, mut line) = (BufReader::new(self.open("GET", target, &[], b"")), String::new());
+        reader.read_line(&mut line).unwrap();
+        (line.split(' ').nth(1).unwrap().parse().unwrap(), reader)
     }
 
     /// A metric without labels that the server tells Prometheus.

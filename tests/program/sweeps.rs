@@ -1,6 +1,7 @@
 //! Sweeps, groups, claims and differences, by the REST interface and as pages without JavaScript.
 
 use crate::support::{Site, endless, finished, tiny};
+use centerscope::config::Config;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::Command;
@@ -36,6 +37,9 @@ fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
     assert_eq!(plan["estimated_seconds"], Value::Null, "nothing has run here: no invented number");
     assert!(plan["basis"].as_str().unwrap().contains("unknown"), "{plan}");
     assert_eq!(site.get("/runs").json()["runs"].as_array().unwrap().len(), 0, "a plan starts nothing");
+    let wrong = json!({"epochs": "ab"});
+    let (told, refused) = (site.post("/runs/plan", &wrong), site.post("/runs", &wrong));
+    assert_eq!((told.status, &told.json()["problem"]), (200, &refused.json()), "a value half typed is no failure");
 
     let started = site.post("/runs", &request);
     assert_eq!(started.status, 201, "{}", started.text());
@@ -141,6 +145,9 @@ fn stopping_a_sweep_stops_all_of_it() {
 fn differences_are_told_and_the_better_one_is_marked() {
     let done = finished();
     let target = format!("/diff?runs={},{}", done.ids[0], done.ids[2]);
+    let beyond = done.site.get(&format!("{target}&at=99"));
+    assert_eq!(beyond.status, 422);
+    assert!(beyond.text().contains("the furthest is at 2"), "{}", beyond.text());
     let diff = done.site.get(&format!("{target}&at=best")).json();
     let differing = diff["settings"].as_array().unwrap().iter().filter(|row| row["differs"] == true);
     let differing = differing.map(|row| (row["field"].as_str().unwrap(), &row["values"])).collect::<Vec<_>>();
@@ -192,17 +199,44 @@ fn a_run_can_be_asked_for_again() {
     assert_eq!(done.site.get("/?from=nonsense").status, 404);
 }
 
-#[test]
-fn the_python_client_goes_from_a_sweep_to_a_verdict() {
+fn python() -> Option<&'static str> {
     let python = ["python3", "python"].into_iter().find(|python| {
         let version = Command::new(python).args(["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status();
         version.is_ok_and(|status| status.success())
     });
-    let Some(python) = python else {
+    if python.is_none() {
         // Not by eprintln!, which the test harness swallows.
         std::io::stderr().write_all(b"SKIPPED: the Python client: no Python 3.9 or newer here\n").unwrap();
-        return;
-    };
+    }
+    python
+}
+
+#[test]
+fn the_python_client_shows_its_token_and_reads_every_page() {
+    let Some(python) = python() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let mut made = Command::new(env!("CARGO_BIN_EXE_centerscope"));
+    assert!(made.args(["bench", "runs", "--make", "5", "--dir"]).arg(home.path()).output().unwrap().status.success());
+    let token = "a-token-that-only-looks";
+    let site = Site::with(Config { read_token: Some(token.into()), ..Config::for_testing(home.path()) }).unwrap();
+    let script = "import sys; sys.path.insert(0, sys.argv[1])
+from centerscope import Centerscope, CenterscopeError
+server = Centerscope(sys.argv[2], token=sys.argv[3])
+print(len({run.id for run in server.runs(page=2)}), len(server.runs('seed = -1')))
+try: server.plan(epochs=0)
+except CenterscopeError as error: print(error.status, error.problem['field'])
+try: Centerscope(sys.argv[2]).runs()
+except CenterscopeError as error: print(error.status)";
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/python");
+    let address = format!("http://{}", site.address);
+    let output = Command::new(python).args(["-B", "-c", script, folder, &address, token]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(told, "5 0 422 epochs 401", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_python_client_goes_from_a_sweep_to_a_verdict() {
+    let Some(python) = python() else { return };
     let home = tempfile::tempdir().unwrap();
     let site = Site::start(home.path());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/python/example.py");

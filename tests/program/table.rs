@@ -59,6 +59,9 @@ fn what_is_wrong_with_a_list_is_told() {
     {
         assert_eq!(problem(&format!("/runs?{field}={value}"))["field"], field);
     }
+    let unknown = site.get("/runs?quary=v1.1");
+    assert_eq!((unknown.status, &unknown.json()["field"]), (422, &json!("quary")), "no parameter is passed over");
+    assert!(unknown.text().contains("did you mean `query`?"), "{}", unknown.text());
     let check = site.get("/runs/check?query=seed+%3D").json();
     assert_eq!((&check["error"]["position"], &check["error"]["length"]), (&json!(6), &json!(0)));
     assert_eq!(site.get("/runs/check?query=seed+%3D+1").json(), json!({"error": null}));
@@ -189,4 +192,17 @@ fn a_list_hears_of_every_run() {
     let mut again = site.events("/events/summaries", Some(&position));
     let told = again.next().unwrap().json();
     assert_eq!(told["runs"].as_array().unwrap().len(), 1);
+
+    // Of what happened before it started, a server can only say that something may have.
+    let (mut site, mut news) = (site, again);
+    site.ask_to_end();
+    while news.next().is_some() {}
+    drop(site);
+    let site = Site::start(home.path());
+    let mut again = site.events("/events/summaries", Some(&position));
+    let told = again.next().unwrap();
+    assert_eq!(
+        (told.kind.as_str(), told.id),
+        ("reload", site.get("/runs").json()["position"].as_str().unwrap().into())
+    );
 }

@@ -27,22 +27,46 @@ fn a_deleted_run_comes_back_until_the_trash_is_emptied() {
         assert_eq!(ask("POST", "/restore").status, 200);
         assert_eq!(site.get(&format!("/runs/{id}")).json(), before);
     }
-    assert_eq!(ask("POST", "/delete").status, 204);
+    let page = || site.get_page("/trash").text();
+    assert!(page().contains("Nothing is in the trash"), "{}", page());
+    let form = |target: &str| site.send("POST", target, &[("Accept", "text/html")], b"");
+    let run = site.get_page(&format!("/runs/{id}")).text();
+    assert!(run.contains(&format!("action=\"/runs/{id}/delete\" data-role=\"delete\">")), "{run}");
+    let deleted = form(&format!("/runs/{id}/delete"));
+    assert_eq!((deleted.status, deleted.header("location")), (303, "/trash"), "where the way back is");
+    assert!(site.get_page("/runs").text().contains("href=\"/trash\""));
+    let shown = page();
+    for text in ["V1.0", "FINISHED", "centerscope trash empty", &format!("action=\"/runs/{id}/restore\"")] {
+        assert!(shown.contains(text), "the trash does not show {text}: {shown}");
+    }
+    let size = site.get("/trash").json()["runs"][0]["size_bytes"].as_f64().unwrap();
+    assert!(size > 10_000.0);
+    assert_eq!([site.gauge("centerscope_trash_bytes"), site.gauge("centerscope_runs_folder_bytes")], [size; 2]);
 
     let running = site.start_runs(endless(json!({"variant": "v1.0"}))).remove(0);
     let refused = site.send("DELETE", &format!("/runs/{running}"), &[], b"");
     assert_eq!(refused.status, 409);
     assert!(refused.text().contains("stop it first"), "{}", refused.text());
 
-    let trash = |word: &str| {
+    let command = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_centerscope"));
-        let output = command.args(["trash", word, "--runs-dir"]).arg(home.path()).output().unwrap();
-        assert!(output.status.success());
+        command.arg("trash").args(words).arg("--runs-dir").arg(home.path()).output().unwrap()
+    };
+    let trash = |words: &[&str]| {
+        let output = command(words);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(trash("list").starts_with(&id));
-    assert_eq!(trash("empty"), "1 runs deleted for good\n");
-    assert_eq!(trash("list"), "");
+    assert!(trash(&["list"]).starts_with(&id));
+    assert!(trash(&["restore", &id]).starts_with(&format!("{id} is back")));
+    assert!(ids(&site.get("/runs").json()).contains(&id.as_str()), "the server sees it come");
+    let told = String::from_utf8(command(&["restore", &id]).stderr).unwrap();
+    assert!(told.contains("has no run") && told.contains("trash list"), "{told}");
+    assert_eq!(ask("DELETE", "").status, 204);
+    let page = site.get_page(&format!("/runs/{running}")).text();
+    assert!(page.contains("data-role=\"delete\" hidden"), "one that trains is stopped first");
+    assert_eq!(trash(&["empty"]), "1 runs deleted for good\n");
+    assert_eq!(trash(&["list"]), "");
     assert_eq!(ask("POST", "/restore").status, 404);
     assert_eq!(ask("DELETE", "").status, 404);
 }

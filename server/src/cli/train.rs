@@ -4,12 +4,13 @@ use crate::config::DataArgs;
 use crate::datasets::Datasets;
 use crate::recorder;
 use crate::request::{self, Plan};
-use crate::runs::Run;
+use crate::runs::{RecordError, Run};
 use crate::state::{LogLine, Status};
 use crate::store::{RunFolder, RunId};
 use anyhow::{Context, bail};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -47,8 +48,12 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let order = orders.pop().context("nothing to train")?;
     let data = DataArgs::from_arg_matches(matches)?;
     let out = matches.get_one::<PathBuf>("out").context("--out is missing")?;
-    let run = Run::create(RunId::fresh(), RunFolder::at(out.clone()), order.scheduled());
-    let run = Arc::new(run.with_context(|| format!("can't use {} for the artifacts", out.display()))?);
+    let run = match Run::create(RunId::fresh(), RunFolder::at(out.clone()), order.scheduled()) {
+        Err(RecordError::Disk(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{} is not an empty folder: choose another --out, or empty it", out.display());
+        }
+        run => Arc::new(run.with_context(|| format!("can't use {} for the artifacts", out.display()))?),
+    };
 
     let runtime = Runtime::new().context("can't start the async runtime")?;
     let training = run.clone();
@@ -68,7 +73,13 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             println!("{}: test accuracy {accuracy}, artifacts in {}", summary.name, out.display());
             Ok(ExitCode::SUCCESS)
         }
-        _ => bail!("{}: {reason}", summary.name),
+        _ => {
+            if summary.started_ms.is_none() {
+                // Nothing was trained: what lies there would only be in the way of the next try.
+                let _ = run.folder.discard();
+            }
+            bail!("{}: {reason}", summary.name)
+        }
     }
 }
 

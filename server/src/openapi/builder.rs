@@ -7,8 +7,7 @@ use serde_json::{Map, Value, json};
 
 /// A failure (RFC 9457).
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Problem")]
-struct Problem {
+pub(crate) struct Problem {
     /// `about:blank`
     r#type: String,
     /// The status in words.

@@ -5,7 +5,7 @@ use super::requests::{edit_request, fork_request, pixels, request};
 use crate::alignment::Aligned;
 use crate::claims::{self, ClaimsAnswer};
 use crate::diff::Diff;
-use crate::estimate::Planned;
+use crate::estimate::PlanAnswer;
 use crate::scheduler::QUEUE;
 use crate::series::{MOST_POINTS, Thinned};
 use crate::state::{RunState, Summary};
@@ -38,15 +38,14 @@ pub(super) fn all(api: &mut Api) {
     ] {
         let operation =
             api.post(path, summary).body(&request, "Every field is optional; none at all means the three variants.");
-        let operation = operation
-            .fails(400, "malformed JSON, or not an object")
-            .fails(415, "not JSON")
-            .fails(422, "a field's value, alone or beside the others");
+        let operation = operation.fails(400, "malformed JSON, or not an object").fails(415, "not JSON");
         if path == "/runs" {
-            let operation = operation.fails(503, "the server is shutting down");
+            let operation = operation
+                .fails(422, "a field's value, alone or beside the others")
+                .fails(503, "the server is shutting down");
             operation.gives::<api::Started>(201, "started; Location leads to the page");
         } else {
-            operation.gives::<Planned>(200, "what would start");
+            operation.gives::<PlanAnswer>(200, "what would start, or what is wrong with a field");
         }
     }
     api.get("/runs", "The runs that a query lets through, newest first unless said")
@@ -61,7 +60,8 @@ pub(super) fn all(api: &mut Api) {
         .gives::<table::ListAnswer<'_>>(200, "the runs, or their ids")
         .answers(200, "text/csv; charset=utf-8", text(), "")
         .or_page()
-        .fails(400, "an unknown field or format, a query that makes no sense, or not a cursor");
+        .fails(400, "an unknown field or format, a query that makes no sense, or not a cursor")
+        .fails(422, "an unknown parameter");
     api.get("/runs/fields", "What a query can ask for").answers(
         200,
         "application/json",
@@ -128,7 +128,7 @@ pub(super) fn all(api: &mut Api) {
         .gives::<Summary>(200, "it is back")
         .fails(409, "another run of that id has taken its place")
         .no_run();
-    api.get("/trash", "The runs in the trash, last deleted first").gives::<lifecycle::Trash>(200, "the runs");
+    api.get("/trash", "The runs in the trash, last deleted first").gives::<lifecycle::Trash>(200, "the runs").or_page();
     api.get("/runs/{id}/metrics", "Metrics by epoch")
         .query("format", json!({"enum": ["json", "csv"]}), "Otherwise as `Accept` says.")
         .query("points", points(), "Few points of each series instead of all epochs.")
@@ -149,6 +149,7 @@ pub(super) fn all(api: &mut Api) {
         .fails(416, "the file has no such range");
     api.get("/runs/{id}/archive", "A whole run as .tar.gz")
         .answers(200, "application/gzip", binary(), "the archive")
+        .fails(429, "as many archives are being downloaded as the server packs at once")
         .no_run();
     api.get("/runs/{id}/events", "A run's events, live, as server-sent events")
         .query(
@@ -223,6 +224,7 @@ pub(super) fn all(api: &mut Api) {
         .gives::<Diff>(200, "settings, circumstances, metrics and confusion matrices")
         .or_page()
         .fails(400, "no or too many runs, or no such place")
+        .fails(422, "an epoch that none of the runs has")
         .no_run();
     api.get("/data/{set}/labels/{split}", "The true labels of a data set")
         .answers(200, "application/octet-stream", binary(), "one byte an image, 0 to 9")

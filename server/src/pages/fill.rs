@@ -124,6 +124,7 @@ impl RunView {
             fork_url: format!("{}/fork", run.url),
             fork_fields: fork_fields(&state.summary.spec),
             checkpoints_size: text::size(checkpoint_bytes(artifacts)),
+            delete_url: format!("{}/delete", run.url),
             archive_url: format!("{}/archive", run.url),
             compare_url,
             sweep_url: run.sweep.as_ref().map(|id| format!("/sweeps/{id}")),

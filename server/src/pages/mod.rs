@@ -12,6 +12,7 @@ pub(crate) mod claims;
 pub(crate) mod diff;
 pub(crate) mod plan;
 pub(crate) mod sweep;
+pub(crate) mod trash;
 
 use askama::Template;
 
@@ -237,6 +238,8 @@ pub struct RunView {
     pub fork_fields: Vec<FormField>,
     /// What its checkpoints fill: `7.6 MB`.
     pub checkpoints_size: String,
+    /// Where a form posts to move it to the trash, once it is over.
+    pub delete_url: String,
     /// Everything as one `.tar.gz`.
     pub archive_url: String,
     /// The comparison it belongs to.

@@ -189,6 +189,14 @@ impl RunFolder {
         Ok(found)
     }
 
+    /// Size of all files together.
+    ///
+    /// # Errors
+    /// The folder can't be listed.
+    pub fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.list()?.iter().map(|file| file.size_bytes).sum())
+    }
+
     /// The complete lines of the log; a torn last one is left out.
     ///
     /// # Errors

@@ -62,13 +62,13 @@ impl Browser {
         Some(Browser { client, _driver: driver, _profile: profile })
     }
 
-    /// Ends a test: whatever the pages wrote to the console is a failure.
-    pub(super) async fn assert_silent(self) {
+    /// Whatever the pages wrote to the console since the last look is a failure.
+    pub(super) async fn assert_silent(&self) {
         let log = self.client.issue_cmd(ConsoleLog).await.unwrap();
         assert_eq!(log, json!([]), "the pages wrote to the console");
     }
 
-    /// The same where requests are meant to fail: the browser itself writes of those.
+    /// The same at the end of a test where requests are meant to fail: the browser itself writes of those.
     pub(super) async fn assert_silent_but_for_the_network(self) {
         let log = self.client.issue_cmd(ConsoleLog).await.unwrap();
         let own = log.as_array().unwrap().iter().filter(|line| line["source"] != "network").collect::<Vec<_>>();

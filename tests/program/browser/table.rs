@@ -3,11 +3,13 @@
 use super::driver::{Browser, Screen};
 use super::{open, place_of};
 use crate::support::{Site, endless};
+use centerscope::config::Config;
 use fantoccini::Locator;
 use fantoccini::key::Key;
 use serde_json::json;
 use std::process::Command;
 
+const JSON: (&str, &str) = ("Content-Type", "application/json");
 /// How many runs the page says there are.
 const COUNT: &str = "document.querySelector('[data-role=count]').innerText";
 const GRID: &str = "document.querySelector('[data-role=grid]')";
@@ -111,4 +113,15 @@ async fn the_table_of_many_runs() {
     let scroller = place_of(&browser, "[data-role=scroll]", 0).await;
     assert!(scroller.x >= 0.0 && scroller.x + scroller.width <= 1440.0, "{scroller:?}");
     browser.assert_silent().await;
+
+    // What changes while no server is there to tell of it is seen when one is back.
+    let address = site.address;
+    drop(site);
+    let another = Site::start(home.path());
+    let renamed = another.send("PATCH", &format!("/runs/{live}"), &[JSON], b"{\"name\": \"meanwhile\"}");
+    assert_eq!(renamed.status, 200);
+    drop(another);
+    let _site = Site::with(Config { port: address.port(), ..Config::for_testing(home.path()) }).unwrap();
+    browser.until(&format!("{row}?.querySelector('th').innerText.trim() === 'meanwhile'")).await;
+    browser.assert_silent_but_for_the_network().await;
 }

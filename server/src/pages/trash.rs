@@ -1,0 +1,51 @@
+//! The page of what was deleted.
+
+use super::StatusView;
+use super::plan::count;
+use crate::lifecycle::TrashedRun;
+use crate::text;
+use askama::Template;
+
+/// The runs in the trash, each with a button that brings it back.
+#[derive(Template)]
+#[template(path = "trash.html")]
+pub(crate) struct TrashPage {
+    /// `2 runs, 7.6 MB`
+    total: String,
+    runs: Vec<TrashRow>,
+    version: &'static str,
+}
+
+/// A run. What its summary can't tell is `–`.
+struct TrashRow {
+    id: String,
+    name: String,
+    label: String,
+    status: Option<StatusView>,
+    deleted_iso: String,
+    deleted: String,
+    size: String,
+    restore_url: String,
+}
+
+impl TrashPage {
+    /// The runs, as they come.
+    pub(crate) fn new(runs: &[TrashedRun]) -> TrashPage {
+        let bytes = runs.iter().map(|run| run.size_bytes).sum();
+        let row = |run: &TrashedRun| TrashRow {
+            id: run.id.to_string(),
+            name: text::or_dash(run.name.clone()),
+            label: text::or_dash(run.label.clone()),
+            status: run.status.map(StatusView::from),
+            deleted_iso: text::iso(run.deleted_ms),
+            deleted: text::date(run.deleted_ms),
+            size: text::size(run.size_bytes),
+            restore_url: run.restore_url.clone(),
+        };
+        TrashPage {
+            total: format!("{}, {}", count(runs.len(), "run"), text::size(bytes)),
+            runs: runs.iter().map(row).collect(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
