@@ -277,7 +277,7 @@ fn framework_detail(status: StatusCode) -> &'static str {
 fn error_page(status: StatusCode, detail: String) -> Response {
     let next = match status {
         StatusCode::NOT_FOUND => {
-            "It may never have been here, or its folder was deleted. The table of runs has all that are here."
+            "It may never have been here, or its folder was deleted. All runs are on the home page."
         }
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
             "Go back, change what is named above, and try again."

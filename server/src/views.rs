@@ -60,11 +60,15 @@ pub(crate) async fn refresh(app: &Arc<App>) -> Result<(), Error> {
     Ok(tokio::task::spawn_blocking(move || app.registry.refresh()).await?)
 }
 
-/// The run that the home page is about: the newest, or, of a sweep, the newest that has something to show.
+/// The run that the home page is about: the newest, or, of a sweep, the newest that has something to show, else the one that
+/// begins.
 fn lead(newest_first: &[Arc<Summary>]) -> Option<&Summary> {
     let newest = &**newest_first.first()?;
-    let begun = |other: &&Summary| newest.sweep.is_some() && other.sweep == newest.sweep && other.epoch > 0;
-    Some(newest_first.iter().map(|run| &**run).find(begun).unwrap_or(newest))
+    let mut members = newest_first.iter().map(|run| &**run).filter(|other| other.sweep == newest.sweep);
+    match newest.sweep {
+        None => Some(newest),
+        Some(_) => members.clone().find(|other| other.epoch > 0).or_else(|| members.next_back()),
+    }
 }
 
 /// The runs that belong beside a run, oldest first: those of the same comparison, or, of a sweep, those that differ from it

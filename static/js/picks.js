@@ -12,7 +12,7 @@ export function keepPicks(form) {
   const update = () => {
     const { length } = picked();
     for (const button of form.querySelectorAll("[data-least]")) button.disabled = length < Number(button.dataset.least) || length > MOST;
-    say(note, length > MOST ? `${length} ticked: at most ${MOST} stand side by side` : length ? `${length} ticked, ${usual}` : usual);
+    say(note, length > MOST ? `${length} ticked: at most ${MOST} stand side by side` : length > 1 ? `${length} ticked` : usual);
   };
   form.addEventListener("change", update);
   form.addEventListener("submit", (event) => {

@@ -83,7 +83,7 @@ export function enhanceForm(form) {
       const answer = await response?.json().catch(() => null);
       if (mine !== asked) return;
       // A plan of what can't be started says what is wrong with it.
-      const problem = answer && (response.ok ? answer.error : answer);
+      const problem = answer && (response.ok ? answer.problem : answer);
       plan.classList.toggle("wrong", Boolean(problem));
       say(plan, problem ? refused(problem) : answer ? planned(answer) : "");
     }, PLAN_WAIT_MS);
