@@ -117,8 +117,9 @@ export class TablePage {
     try {
       await next.load(from, to);
     } catch (error) {
-      if (mine === this.#loads) this.#complain(error);
-      return;
+      if (mine !== this.#loads) return;
+      grid.removeAttribute("aria-busy");
+      return this.#complain(error);
     }
     if (mine !== this.#loads) return;
     this.#box.complain(null);

@@ -90,8 +90,7 @@ async fn the_table_of_many_runs() {
     browser.value("(window.fetch = window.online, document.querySelector('.in-place input').focus())").await;
     browser.press(&Key::Enter.to_string()).await;
     browser.until(&format!("{name} === 'kept' && {field} === undefined")).await;
-    browser.click("[data-role=undo] button").await;
-    browser.until(&format!("{name} === '{before}'")).await;
+    assert_eq!(site.get(url).json()["name"], "kept");
 
     // Another run starts and trains: what is in sight, what is selected and where the focus is stay as they are.
     browser.click("#query").await;
