@@ -41,7 +41,13 @@ impl FromRequestParts<Arc<App>> for Found {
 /// The runs of a list of ids joined by commas: 1 to `most` of them.
 pub(crate) fn listed(app: &App, ids: &str, most: usize) -> Result<Vec<Arc<Run>>, Error> {
     let ids = ids.split(',').filter(|id| !id.is_empty()).collect::<Vec<_>>();
-    if ids.is_empty() || ids.len() > most {
+    if ids.is_empty() {
+        let detail = format!(
+            "runs: none is named. Tick 1 to {most} runs in a table, or name them by their ids, joined by commas"
+        );
+        return Err(Error::BadRequest(detail));
+    }
+    if ids.len() > most {
         return Err(Error::BadRequest(format!("runs: name 1 to {most} runs by their ids, joined by commas")));
     }
     let find = |id: &&str| id.parse::<RunId>().ok().and_then(|id| app.registry.get(id)).ok_or_else(Error::no_run);

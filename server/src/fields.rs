@@ -90,19 +90,12 @@ pub const USUAL_COLUMNS: &[&str] = &[
     "status",
     "name",
     "variant",
-    "network",
-    "distance",
-    "data",
     "seed",
     "epoch",
     "best_test_accuracy",
-    "test_accuracy",
     "accuracy_curve",
     "train_loss",
     "loss_curve",
-    "test_loss",
-    "intra_inter_ratio",
-    "images_per_s",
     "duration",
     "started",
     "tags",
@@ -339,6 +332,7 @@ fn own() -> Vec<Field> {
         own("comparison", "comparison", "Comparison", Text, "The comparison it belongs to.", |r| {
             text(r.comparison.as_deref())
         }),
+        own("sweep", "sweep", "Sweep", Text, "The sweep it belongs to, by its id.", |r| text(r.sweep.as_deref())),
         own("id", "id", "Id", Text, "Its id.", |r| Value::Text(r.id.to_string().into())),
     ]
 }

@@ -39,9 +39,9 @@ pub(crate) fn settings(spec: &RunSpec) -> Vec<(&'static str, Value)> {
     FIELDS.iter().filter_map(|field| Some((field.name, value(field.name)?))).collect()
 }
 
-/// The names of the settings in which the runs differ, in the usual order.
-pub(crate) fn varied(states: &[RunState]) -> Vec<&'static str> {
-    let all = states.iter().map(|state| settings(&state.summary.spec)).collect::<Vec<_>>();
+/// The names of the settings in which runs of these specs differ, in the usual order.
+pub(crate) fn varied<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> Vec<&'static str> {
+    let all = specs.into_iter().map(settings).collect::<Vec<_>>();
     let Some((first, others)) = all.split_first() else { return Vec::new() };
     let differs = |at: usize| others.iter().any(|other| other.get(at) != first.get(at));
     (0..first.len()).filter(|&at| differs(at)).map(|at| first[at].0).collect()
@@ -193,7 +193,7 @@ mod tests {
             state(2, 0.1, Distance::Root, &[0.7, 0.8], true),
             state(3, 0.1, Distance::Root, &[0.9], false),
         ];
-        assert_eq!(varied(&states), ["seed", "lambda"]);
+        assert_eq!(varied(states.iter().map(|s| &s.summary.spec)), ["seed", "lambda"]);
         let groups = group(&states, &["lambda"], metric("test_accuracy").unwrap());
         assert_eq!(groups.iter().map(|g| g.label.as_str()).collect::<Vec<_>>(), ["lambda 0.1", "lambda 1"]);
         let curve = groups[0].curve.iter().map(|p| (p.epoch, p.sample.n, p.sample.mean)).collect::<Vec<_>>();
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn variants_differ_as_one_field() {
         let states = [state(1, 1.0, Distance::Root, &[], false), state(1, 1.0, Distance::Squared, &[], false)];
-        assert_eq!(varied(&states), ["variant"]);
+        assert_eq!(varied(states.iter().map(|s| &s.summary.spec)), ["variant"]);
         let groups = group(&states, &["variant"], metric("train_loss").unwrap());
         assert_eq!(groups.iter().map(|g| g.label.as_str()).collect::<Vec<_>>(), ["V1.1", "V1.0"]);
     }

@@ -179,6 +179,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/events/summaries", get(summaries::watch))
         .route("/runs/{id}/metrics", get(api::metrics))
         .route("/runs/{id}/progress", get(api::progress))
+        .route("/sweeps", get(sweeps::list))
         .route("/sweeps/{id}", get(sweeps::read))
         .route("/sweeps/{id}/stop", post(sweeps::stop))
         .route("/groups", get(sweeps::any))

@@ -295,6 +295,7 @@ impl RunState {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use std::{env, fs};
     use trainer::spec::{Distance, Network, Profile, RunSpec};
 
     fn line(seq: u64, event: Value) -> String {
@@ -341,6 +342,34 @@ mod tests {
     fn after(count: usize) -> RunState {
         let log = log();
         RunState::replay(RunId::fresh(), log[..count].iter().map(String::as_str)).unwrap()
+    }
+
+    /// The pages' tests read the same file. With CENTERSCOPE_WRITE_FIXTURE the states are written anew, to be looked at as a
+    /// change of the file.
+    #[test]
+    fn each_line_of_the_fixture_leads_to_its_state() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/fold.jsonl");
+        let rows = fs::read_to_string(path).unwrap();
+        let rows = rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()).collect::<Vec<_>>();
+        let lines = rows.iter().map(|row| row["line"].to_string()).collect::<Vec<_>>();
+        let id = "01a20bc0-95e5-75ae-bf61-e46d29aa5d9a".parse().unwrap();
+        let folded = (1..=lines.len()).map(|count| {
+            let state = RunState::replay(id, lines[..count].iter().map(String::as_str)).unwrap();
+            // As it is sent: a number of 32 bits is written shorter than it is widened.
+            serde_json::from_str::<Value>(&serde_json::to_string(&state).unwrap()).unwrap()
+        });
+        let folded = folded.collect::<Vec<_>>();
+        if env::var_os("CENTERSCOPE_WRITE_FIXTURE").is_some() {
+            let rows = rows
+                .iter()
+                .zip(&folded)
+                .map(|(row, state)| format!("{}\n", json!({"line": row["line"], "state": state})));
+            fs::write(path, rows.collect::<String>()).unwrap();
+            return;
+        }
+        for (row, state) in rows.iter().zip(&folded) {
+            assert_eq!(&row["state"], state, "after {}", row["line"]);
+        }
     }
 
     #[test]

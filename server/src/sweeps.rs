@@ -1,5 +1,7 @@
 //! Sweeps, and any other runs that are looked at as groups.
 
+mod list;
+
 use crate::App;
 use crate::api::listed;
 use crate::error::{Error, wants_html};
@@ -22,6 +24,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use trainer::measure::Metric;
 use trainer::spec::field;
+
+pub(crate) use list::{Sweep, Sweeps, list};
 
 /// How runs are grouped, and the metric whose curves are wanted.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +93,7 @@ pub(crate) fn members(app: &App, sweep: &str) -> Result<Vec<Arc<Run>>, Error> {
     runs.retain(|run| run.summary().sweep.as_deref() == Some(sweep));
     runs.reverse();
     if runs.is_empty() {
-        return Err(Error::NotFound("there is no sweep of that id here".into()));
+        return Err(Error::NotFound("there is no sweep of that id here: /sweeps lists those that are".into()));
     }
     Ok(runs)
 }
@@ -126,7 +130,7 @@ fn answer(headers: &HeaderMap, grouped: Grouped) -> Result<Response, Error> {
 }
 
 fn grouped(asked: &Asked, sweep: Option<String>, url: String, states: &[RunState]) -> Result<Grouped, Error> {
-    let varied = varied(states);
+    let varied = varied(states.iter().map(|state| &state.summary.spec));
     let by = match asked.by.as_deref() {
         None => varied.iter().copied().filter(|name| *name != "seed").collect(),
         Some(names) => {

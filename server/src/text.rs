@@ -16,22 +16,29 @@ pub(crate) fn percent(share: Option<f64>) -> String {
     or_dash(share.map(|share| format!("{:.1} %", share * 100.0)))
 }
 
-/// A number with four significant digits.
+/// A number with about four significant digits and a true minus, as static/js/format.js writes it.
 pub(crate) fn number(number: Option<f64>) -> String {
-    or_dash(number.map(|n| match n.abs() {
+    let worded = |n: f64| match n.abs() {
+        size if !size.is_finite() => or_dash(None),
         0.0 => "0".into(),
-        size if size < 0.001 => format!("{n:.3e}"),
-        size if size < 10.0 => format!("{n:.4}"),
-        size if size < 1000.0 => format!("{n:.2}"),
-        _ => format!("{n:.0}"),
-    }))
+        size if size >= 9999.5 => format!("{}{}", if n < 0.0 { "-" } else { "" }, thousands(size.round() as u64)),
+        size if size >= 999.5 => format!("{n:.0}"),
+        size if size >= 100.0 => format!("{n:.1}"),
+        size if size >= 10.0 => format!("{n:.2}"),
+        size if size >= 1.0 => format!("{n:.3}"),
+        size if size >= 0.001 => format!("{n:.4}"),
+        _ => format!("{n:.2e}"),
+    };
+    or_dash(number.map(|n| worded(n).replace('-', "−")))
 }
 
-/// A metric's value the way its kind is read: accuracies as `97.31 %`.
+/// A metric's value the way its kind is read: accuracies as `97.31 %`; static/js/format.js writes the same.
 pub(crate) fn metric(metric: &Metric, value: f64) -> String {
-    match metric.name.ends_with("accuracy") {
-        true => format!("{:.2} %", value * 100.0),
-        false => number(Some(value)),
+    match metric.name {
+        name if name.ends_with("accuracy") => format!("{:.2} %", value * 100.0),
+        "images_per_s" => thousands(value.max(0.0).round() as u64),
+        "epoch_seconds" | "angular_margin" => format!("{value:.1}").replace('-', "−"),
+        _ => number(Some(value)),
     }
 }
 
@@ -192,7 +199,11 @@ mod tests {
         assert_eq!(thousands(1_234_567), "1\u{a0}234\u{a0}567");
         assert_eq!(thousands(12), "12");
         assert_eq!(size(40_060), "40.1 kB");
-        assert_eq!(number(Some(0.000_012_34)), "1.234e-5");
+        let numbers = [0.000_012_34, -0.4119, 2.302_14, 48.517, 431.26, 1234.4, -12_345.0, 0.0, f64::NAN];
+        assert_eq!(
+            numbers.map(|n| number(Some(n))),
+            ["1.23e−5", "−0.4119", "2.302", "48.52", "431.3", "1234", "−12\u{a0}345", "0", "–"]
+        );
         assert_eq!([2.5, -1.0, 0.001, -0.25].map(|n| signed(n, 1)), ["+2.5", "−1", "0", "−0.2"]);
         assert_eq!([3.0, 41.0, 58.0, 540.0, 9000.0].map(roughly), ["10 s or less", "40 s", "1 min", "9 min", "2.5 h"]);
     }

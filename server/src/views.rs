@@ -3,6 +3,7 @@
 use crate::App;
 use crate::api::listed;
 use crate::error::Error;
+use crate::groups::varied;
 use crate::pages::{ComparePage, CompareView, ForkOf, FormView, HomePage, RunPage, RunRow, RunView};
 use crate::request;
 use crate::runs::Run;
@@ -37,9 +38,12 @@ pub(crate) struct Home {
 /// `GET /`
 pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>) -> Result<Response, Error> {
     refresh(&app).await?;
-    let runs = app.registry.summaries();
-    let newest = runs.first().map(|newest| CompareView::new(together(&runs, newest)));
-    let rows = runs.iter().filter(|run| !run.archived).take(NEWEST).map(|run| RunRow::from(&**run)).collect();
+    let mut runs = app.registry.summaries();
+    runs.retain(|run| !run.archived);
+    let lead = lead(&runs);
+    let newest = lead.map(|lead| CompareView::new(together(&runs, lead)));
+    let sweep_url = lead.and_then(|lead| lead.sweep.as_ref()).map(|id| format!("/sweeps/{id}"));
+    let rows = runs.iter().take(NEWEST).map(|run| RunRow::from(&**run)).collect();
     let form = match asked.from {
         None => FormView::new(),
         Some(id) => {
@@ -47,7 +51,7 @@ pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>)
             FormView::again(&request::again(&run.name, &run.spec))
         }
     };
-    page(&HomePage { runs: rows, count: runs.len(), newest, form, version: VERSION })
+    page(&HomePage { runs: rows, count: runs.len(), newest, sweep_url, form, version: VERSION })
 }
 
 /// Takes in runs that were copied into the folder.
@@ -56,13 +60,40 @@ pub(crate) async fn refresh(app: &Arc<App>) -> Result<(), Error> {
     Ok(tokio::task::spawn_blocking(move || app.registry.refresh()).await?)
 }
 
-/// The runs of the same comparison, oldest first; the run alone where it belongs to none.
-fn together<'a>(newest_first: &'a [Arc<Summary>], run: &'a Summary) -> Vec<&'a Summary> {
-    let oldest_first = newest_first.iter().rev().map(|other| &**other);
-    match &run.comparison {
-        None => vec![run],
-        Some(_) => oldest_first.filter(|other| other.comparison == run.comparison).take(MOST).collect(),
+/// The run that the home page is about: the newest, or, of a sweep, the newest that has something to show, else the one that
+/// begins.
+fn lead(newest_first: &[Arc<Summary>]) -> Option<&Summary> {
+    let newest = &**newest_first.first()?;
+    let mut members = newest_first.iter().map(|run| &**run).filter(|other| other.sweep == newest.sweep);
+    match newest.sweep {
+        None => Some(newest),
+        Some(_) => members.clone().find(|other| other.epoch > 0).or_else(|| members.next_back()),
     }
+}
+
+/// The runs that belong beside a run, oldest first: those of the same comparison, or, of a sweep, those that differ from it
+/// in the variant alone; where there are none, those of its seed, else any of the sweep. The run alone where it belongs to neither.
+fn together<'a>(newest_first: &'a [Arc<Summary>], run: &'a Summary) -> Vec<&'a Summary> {
+    let oldest_first = || newest_first.iter().rev().map(|other| &**other);
+    if run.comparison.is_some() {
+        return oldest_first().filter(|other| other.comparison == run.comparison).take(MOST).collect();
+    }
+    if run.sweep.is_none() {
+        return vec![run];
+    }
+    let members = oldest_first().filter(|other| other.sweep == run.sweep).collect::<Vec<_>>();
+    // Whatever else differs, the images have to be the same.
+    let differ = |a: &Summary, b: &Summary| varied([&a.spec, &b.spec]);
+    let allowed: [&dyn Fn(&str) -> bool; 3] =
+        [&|name| name == "variant", &|name| !matches!(name, "seed" | "dataset"), &|name| name != "dataset"];
+    let beside = |allowed: &dyn Fn(&str) -> bool| {
+        let fitting = members.iter().copied().filter(|other| differ(run, other).into_iter().all(allowed));
+        let fitting = fitting.collect::<Vec<_>>();
+        // Of too many, those up to the run.
+        let place = fitting.iter().position(|other| other.id == run.id).unwrap_or_default();
+        fitting.into_iter().skip((place + 1).saturating_sub(MOST)).take(MOST).collect::<Vec<_>>()
+    };
+    allowed.into_iter().map(beside).find(|runs| runs.len() > 1).unwrap_or_else(|| vec![run])
 }
 
 /// The runs of `?runs=a,b,c` (or `?runs=a&runs=b`), which must have seen the same images.
@@ -96,7 +127,7 @@ pub(crate) async fn run(app: &App, run: &Arc<Run>, host: &str) -> Result<Respons
     let folder = run.folder.clone();
     let artifacts = tokio::task::spawn_blocking(move || folder.list()).await?;
     let artifacts = artifacts.map_err(|error| Error::Internal(format!("the run's folder can't be listed: {error}")))?;
-    let grouped = state.summary.comparison.is_some();
+    let grouped = state.summary.comparison.is_some() || state.summary.sweep.is_some();
     let compare_url = grouped.then(|| CompareView::new(together(&app.registry.summaries(), &state.summary)).url);
     let fork_of = state.summary.fork.as_ref().map(|fork| {
         let parent = fork.run.parse().ok().and_then(|id| app.registry.get(id)).map(|run| run.summary());

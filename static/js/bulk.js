@@ -8,9 +8,17 @@ import { ask } from "./row-source.js";
 import { offerUndo } from "./undo.js";
 
 const MOST_COMPARED = 6;
+const MOST_GROUPED = 100;
 const MOST_EXPORTED = 500;
 
 const plural = (n, one = "run") => `${grouped(n)} ${one}${n === 1 ? "" : "s"}`;
+
+/** Why some of the buttons are off for so many runs; empty where none is. Pure. */
+export function whyNot(count) {
+  if (count > MOST_GROUPED) return `Group takes at most ${MOST_GROUPED}, Compare and Differences at most ${MOST_COMPARED}`;
+  if (count > MOST_COMPARED) return `Compare and Differences take at most ${MOST_COMPARED}`;
+  return count === 1 ? "Differences and Group take several" : "";
+}
 
 export class BulkBar {
   #element;
@@ -34,9 +42,12 @@ export class BulkBar {
     const link = (label, href, more = {}) => (href ? h("a", { class: "button", href, ...more }, label) : h("button", { type: "button", disabled: true, ...more }, label));
     const button = (label, work, more = {}) => h("button", { type: "button", onclick: () => this.#do(work), ...more }, label);
     const focused = document.activeElement?.closest(".bulk") ? document.activeElement.textContent : null;
+    const takes = (least, most, page) => (ids.length >= least && ids.length <= most ? `${page}?runs=${ids.join()}` : null);
     const parts = [
-      h("b", {}, `${grouped(ids.length)} selected`),
-      link("Compare", ids.length <= MOST_COMPARED ? `/compare?runs=${ids.join()}` : null, { title: ids.length > MOST_COMPARED ? `at most ${MOST_COMPARED} runs stand side by side` : null }),
+      h("span", { class: "selected" }, h("b", {}, `${grouped(ids.length)} selected`), h("small", {}, whyNot(ids.length))),
+      link("Compare", takes(1, MOST_COMPARED, "/compare")),
+      link("Differences", takes(2, MOST_COMPARED, "/diff"), { title: "settings, metrics and confusions side by side" }),
+      link("Group", takes(2, MOST_GROUPED, "/groups"), { title: "means and curves by what they differ in" }),
       link("Repeat", ids.length === 1 ? `/?from=${ids[0]}#new` : null, { title: ids.length > 1 ? "one run at a time" : "opens the form filled from this run" }),
       link("CSV", ids.length <= MOST_EXPORTED ? `/runs?format=csv&ids=${ids.join()}` : null, { download: "", title: ids.length > MOST_EXPORTED ? `at most ${MOST_EXPORTED} by hand; CSV above the table takes all that match` : null }),
       button("Tags…", () => this.tag()),
@@ -57,7 +68,7 @@ export class BulkBar {
     try {
       await work();
     } catch (error) {
-      offerUndo(error.message, null);
+      offerUndo(`That did not work: ${error.message}.`, null);
     }
     this.#busy = false;
     this.update();

@@ -1,8 +1,8 @@
 // Which columns the table of runs shows, in which order and how wide; and how that stands in the address and is remembered. Pure.
 
 /** The columns where nobody chose any. */
-export const USUAL = ["status", "name", "variant", "network", "distance", "data", "seed", "epoch", "best_test_accuracy", "test_accuracy",
-  "accuracy_curve", "train_loss", "loss_curve", "test_loss", "intra_inter_ratio", "images_per_s", "duration", "started", "tags"];
+export const USUAL = ["status", "name", "variant", "seed", "epoch", "best_test_accuracy", "accuracy_curve",
+  "train_loss", "loss_curve", "duration", "started", "tags"];
 /** The same where there is little room: what tells most comes first. */
 export const NARROW = ["name", "best_test_accuracy", "status", "accuracy_curve", "epoch", "variant", "train_loss", "loss_curve", "duration", "started", "tags"];
 /** How wide a name is there. */
@@ -11,8 +11,8 @@ export const NARROW_NAME = 150;
 export const LEAST_WIDTH = 48;
 export const MOST_WIDTH = 600;
 
-const WIDTHS = { status: 122, name: 210, variant: 70, network: 80, distance: 82, data: 130, seed: 60, epoch: 108, best_test_accuracy: 118, duration: 112, tags: 190, notes: 240, id: 300, images_per_s: 84 };
-const KIND_WIDTHS = { number: 104, time: 140, curve: 120, flag: 84, tags: 190, text: 150, word: 96 };
+const WIDTHS = { status: 114, name: 200, variant: 74, network: 80, distance: 82, data: 130, seed: 60, epoch: 108, best_test_accuracy: 132, duration: 100, tags: 112, notes: 240, id: 300, sweep: 300, comparison: 300, images_per_s: 84 };
+const KIND_WIDTHS = { number: 104, time: 148, curve: 96, flag: 84, tags: 112, text: 150, word: 96 };
 
 /** How wide a column is, in CSS pixels: as chosen, or as its field usually is. */
 export function widthOf(field, widths) {

@@ -2,6 +2,7 @@
 
 import { axisOf, fieldColumns } from "./axis.js";
 import { h } from "./dom.js";
+import { markOf } from "./marks.js";
 import { onWidth, s } from "./svg.js";
 
 const HEIGHT = 300;
@@ -45,7 +46,7 @@ export class FieldScatter {
     const width = Math.max(this.#width, 260);
     const column = (side) => this.columns.find(({ name }) => name === this.choose[side].value) ?? this.columns[0];
     const [across, up] = [column("x"), column("y")];
-    const [xs, ys] = [across, up].map(({ value }) => axisOf(data.runs.map(value)));
+    const [xs, ys] = [across, up].map(({ value, text }) => axisOf(data.runs.map(value), text));
     const x = (place) => LEFT + place * (width - LEFT - RIGHT);
     const y = (place) => TOP + (1 - place) * (HEIGHT - TOP - BOTTOM);
     this.#dots = data.runs.flatMap((run) => {
@@ -69,7 +70,7 @@ export class FieldScatter {
   #mark() {
     for (const dot of this.#dots) {
       const id = dot.dataset.run;
-      dot.setAttribute("class", `run-dot fill-${this.groupOf.get(id) % 6}${this.link.classes(id)}`);
+      dot.setAttribute("class", `run-dot fill-${markOf(this.groupOf.get(id)).hue}${this.link.classes(id)}`);
     }
   }
 }

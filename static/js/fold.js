@@ -1,7 +1,10 @@
-// What a run's events add up to: the same fold that the server does, on top of the state that it served. Pure.
+// What a run's events add up to: the same fold that the server does, on top of the state that it served, but for what only
+// lists need (`metrics`, `curves`, `reached`). tests/fixtures/fold.jsonl holds both to it. Pure.
 
 const ENDED = new Set(["FINISHED", "FAILED", "KILLED", "INTERRUPTED"]);
 const MOST_PROGRESS = 4000;
+/** What the beginning of training tells under the names that the state has. */
+const STARTED = ["train_images", "steps_per_epoch", "parameters", "precision", "device_memory", "version", "commit", "host", "threads"];
 
 /** Whether a run of this status has ended. */
 export function hasEnded(status) {
@@ -20,7 +23,6 @@ export function applyEvent(run, event) {
     case "preparing":
       run.status = "RUNNING";
       run.message = event.message;
-      run.started_ms ??= event.time_ms;
       break;
     case "started":
       run.status = "RUNNING";
@@ -28,33 +30,23 @@ export function applyEvent(run, event) {
       run.data = event.data;
       run.data_name = event.data.name;
       run.device = event.device;
-      run.train_images = event.train_images;
-      run.steps_per_epoch = event.steps_per_epoch;
-      run.parameters = event.parameters;
-      run.precision = event.precision;
-      run.device_memory = event.device_memory;
-      run.version = event.version;
+      // Logs of older versions don't say all of it.
+      for (const name of STARTED) run[name] = event[name] ?? null;
       run.started_ms ??= event.time_ms;
       run.steps = event.steps_per_epoch;
       break;
     case "progress":
-      run.status = "RUNNING";
-      run.progress.push(event);
+      run.progress.push(told(event));
       if (run.progress.length > MOST_PROGRESS) run.progress = thinned(run.progress);
       run.step = event.step;
-      run.steps = event.steps;
+      run.train_loss = event.loss.total;
       run.images_per_s = event.images_per_s;
       break;
     case "epoch":
-      run.status = "RUNNING";
-      run.history.push(event);
+      // Its time stays with the report: latency.js measures from there.
+      run.history.push(told(event));
       for (const name of event.artifacts ?? []) run.files[name] = { epoch: event.epoch, sha256: event.sha256?.[name] ?? null };
-      run.epoch = event.epoch;
-      run.step = 0;
-      run.test_accuracy = event.metrics.test_accuracy ?? null;
-      run.train_loss = event.metrics.train_loss ?? null;
-      run.images_per_s = event.metrics.images_per_s ?? run.images_per_s;
-      if (!(run.best_test_accuracy >= run.test_accuracy)) run.best_test_accuracy = run.test_accuracy;
+      takeReport(run, event);
       break;
     case "resumed":
       goBack(run, event.epoch);
@@ -75,20 +67,31 @@ export function applyEvent(run, event) {
   return event.type;
 }
 
+/** An event without its place in the log. */
+function told({ seq, type, run, ...rest }) {
+  return rest;
+}
+
+/** What a run's head says after an epoch. */
+function takeReport(run, { epoch, metrics }) {
+  run.epoch = epoch;
+  run.step = 0;
+  run.test_accuracy = metrics.test_accuracy ?? null;
+  run.train_loss = metrics.train_loss ?? run.train_loss;
+  run.images_per_s = metrics.images_per_s ?? run.images_per_s;
+  if (!(run.best_test_accuracy >= run.test_accuracy)) run.best_test_accuracy = run.test_accuracy;
+}
+
 /** Takes a run back to where it stood after `epoch`, to go on from there. */
 function goBack(run, epoch) {
   run.status = "SCHEDULED";
-  run.message = run.reason = run.ended_ms = null;
+  run.message = run.reason = run.ended_ms = run.test_accuracy = run.best_test_accuracy = run.train_loss = null;
   run.epoch = epoch;
   run.step = 0;
   run.history = run.history.filter((report) => report.epoch <= epoch);
   run.progress = run.progress.filter((progress) => progress.epoch <= epoch);
   run.files = Object.fromEntries(Object.entries(run.files).filter(([, file]) => file.epoch <= epoch));
-  const accuracies = run.history.map((report) => report.metrics.test_accuracy).filter(Number.isFinite);
-  const last = run.history.at(-1);
-  run.test_accuracy = last?.metrics.test_accuracy ?? null;
-  run.train_loss = last?.metrics.train_loss ?? null;
-  run.best_test_accuracy = accuracies.length ? Math.max(...accuracies) : null;
+  for (const report of run.history) takeReport(run, report);
 }
 
 /** The epochs that a run can be forked from: those with a checkpoint, newest first. */

@@ -13,16 +13,17 @@ export function percent(share, digits = 2) {
   return Number.isFinite(share) ? `${(share * 100).toFixed(digits)}${THIN}%` : "–";
 }
 
-/** A number with about four significant digits: 0.04217, 2.302, 431.2, 12 345. */
+/** A number with about four significant digits and a true minus: 0.04217, 2.302, −431.2, 12 345. */
 export function compact(x) {
   if (!Number.isFinite(x)) return "–";
-  const size = Math.abs(x);
+  if (x < 0) return `−${compact(-x)}`;
+  const size = x;
   if (size === 0) return "0";
   if (size >= 9999.5) return grouped(x);
   if (size >= 999.5) return x.toFixed(0);
   if (size >= 1) return x.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
   if (size >= 0.001) return x.toFixed(4);
-  return x.toExponential(2).replace("e-", "e−").replace("-", "−");
+  return x.toExponential(2).replace("-", "−");
 }
 
 /** Where a run trains, as server/src/pages/fill.rs writes it: NVIDIA H100 (CUDA), tf32, 1.9 of 85.0 GB in use. */

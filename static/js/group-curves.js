@@ -3,6 +3,9 @@
 import { h, say } from "./dom.js";
 import { metricValue } from "./format.js";
 import { align } from "./charts.js";
+import { dashOf, glyphOf, markOf } from "./marks.js";
+
+const MOST_NAMED = 6;
 
 /** The lower and upper edge of a group's band at a point of its curve; null where a single run has none. Pure. */
 export function edges(point, shape) {
@@ -36,6 +39,7 @@ export function curvesOf({ groups, runs }, shape) {
 
 export class GroupCurves {
   #plot = null;
+  #nearest = null;
 
   constructor(box, readout) {
     this.box = box;
@@ -50,10 +54,12 @@ export class GroupCurves {
     this.grouped = grouped;
     this.#plot?.destroy();
     this.box.replaceChildren();
-    const colour = (group) => palette.runs[group % 6];
+    this.series = series;
+    this.#nearest = null;
+    const colour = (group) => palette.runs[markOf(group).hue];
     const styles = {
       mean: { width: 2, points: { show: true, size: 6 } },
-      run: { width: 1.25, alpha: 0.75, points: { show: false } },
+      run: { width: 1.25, points: { show: false } },
       low: { width: 0, points: { show: false } },
       high: { width: 0, points: { show: false } },
     };
@@ -71,7 +77,7 @@ export class GroupCurves {
           { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], space: 36, size: 28 },
           { ...axis, size: 60, values },
         ],
-        series: [{}, ...series.map(({ group, kind }) => ({ stroke: colour(group), spanGaps: true, ...styles[kind] }))],
+        series: [{}, ...series.map(({ group, kind }) => ({ stroke: colour(group), dash: dashOf(group), spanGaps: true, ...styles[kind] }))],
         bands: bands.map((pair) => ({ series: pair, fill: `${colour(series[pair[0] - 1].group)}2b` })),
         hooks: { setCursor: [() => this.#say()] },
       },
@@ -81,18 +87,39 @@ export class GroupCurves {
     this.#say();
   }
 
-  /** The groups' means under the pointer, else at the last epoch. */
+  /** The group whose line is nearest to the pointer at an epoch; null where the pointer is elsewhere. */
+  #pointedAt(epoch) {
+    const { left, top } = this.#plot.cursor;
+    const at = this.#plot.data[0].indexOf(epoch);
+    if (!(left >= 0) || at < 0) return null;
+    const reach = (series, i) => {
+      const value = this.#plot.data[i + 1][at];
+      const drawn = ["mean", "run"].includes(series.kind) && value !== null && value !== undefined;
+      return drawn ? Math.abs(this.#plot.valToPos(value, "y") - top) : Infinity;
+    };
+    const reaches = this.series.map(reach);
+    const least = Math.min(...reaches);
+    return Number.isFinite(least) ? this.series[reaches.indexOf(least)].group : null;
+  }
+
+  /** The groups' means under the pointer, else at the last epoch; of many groups, that of the nearest line, which stands out. */
   #say() {
     const { groups, metric } = this.grouped;
     const last = Math.max(0, ...groups.flatMap((group) => group.curve.map((p) => p.epoch)));
     const { left } = this.#plot.cursor;
     const epoch = left >= 0 ? Math.max(1, Math.round(this.#plot.posToVal(left, "x"))) : last;
+    const many = groups.length > MOST_NAMED;
+    const nearest = many ? this.#pointedAt(epoch) : null;
     const told = groups.map((group, i) => {
       const mean = group.curve.find((p) => p.epoch === epoch)?.mean;
-      return h("span", { title: group.label }, h("i", { class: `glyph run-${i % 6}` }), h("b", {}, metricValue(metric, mean)));
+      return h("span", {}, h("i", { class: glyphOf(i) }), group.label, h("b", {}, metricValue(metric, mean)));
     });
     const head = h("span");
-    say(head, epoch ? `epoch ${epoch}` : "");
-    this.readout.replaceChildren(head, ...told);
+    say(head, many && nearest === null ? `${groups.length} groups: point at a line for its name` : epoch ? `epoch ${epoch}` : "");
+    this.readout.replaceChildren(head, ...(many ? told.filter((_, i) => i === nearest) : told));
+    if (nearest === this.#nearest) return;
+    this.#nearest = nearest;
+    this.series.forEach(({ group }, i) => (this.#plot.series[i + 1].alpha = nearest === null || group === nearest ? 1 : 0.15));
+    this.#plot.redraw(false);
   }
 }

@@ -23,6 +23,7 @@ export async function keepGroups(root, showConnection) {
   const link = new Link(role(root, "members"));
   let shape = new URLSearchParams(location.search).get("shape") ?? "band";
   await uPlotLoaded();
+  const labels = new Map([...root.querySelectorAll("[name=metric] option")].map((option) => [option.value, option.text]));
   let data = await load(root);
   let plots = null;
 
@@ -45,7 +46,7 @@ export async function keepGroups(root, showConnection) {
         new FieldScatter(role(fields, "scatter"), role(fields, "scatter-x"), role(fields, "scatter-y"), link),
       ];
     });
-    for (const plot of await plots) plot.show(data, groupOf(data.groups));
+    for (const plot of await plots) plot.show({ ...data, labels }, groupOf(data.groups));
   };
   shapes.addEventListener("click", (event) => {
     shape = event.target.closest("button")?.value ?? shape;

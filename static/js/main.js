@@ -21,6 +21,8 @@ keepThemeButton(document.querySelector('[data-role="theme"]'));
 // What only one kind of page needs is fetched only there.
 const runForm = document.querySelector("[data-run-form]");
 if (runForm) import("./run-form.js").then(({ enhanceForm }) => enhanceForm(runForm));
+const picks = document.querySelector("[data-picks]");
+if (picks) import("./picks.js").then(({ keepPicks }) => keepPicks(picks));
 const grouped = document.querySelector("[data-groups]");
 if (grouped) import("./groups.js").then(({ keepGroups }) => keepGroups(grouped, showConnection));
 
@@ -61,8 +63,7 @@ async function start() {
   const table = document.querySelector("[data-runs-table]");
   const ids = root ? root.dataset.runs.split(",") : [];
   if (table) {
-    const { activeRuns, keepPicks, keepRows } = await import("./runs-table.js");
-    keepPicks(document.querySelector("[data-picks]"));
+    const { activeRuns, keepRows } = await import("./runs-table.js");
     keepRows(table, live);
     ids.push(...activeRuns(table));
   }

@@ -2,6 +2,7 @@
 // axis keeps the runs that pass there.
 
 import { axisOf, fieldColumns } from "./axis.js";
+import { markOf } from "./marks.js";
 import { onWidth, s } from "./svg.js";
 
 const METRICS = ["test_accuracy", "train_loss", "intra_inter_ratio"];
@@ -9,6 +10,7 @@ const HEIGHT = 300;
 const TOP = 34;
 const BOTTOM = 14;
 const SIDE = 54;
+const NAME_WIDTH = 96;
 
 /** The ids of the runs whose places lie within every brush: {column index: [low, high]}; null without brushes. Pure. */
 export function within(places, brushes) {
@@ -45,8 +47,10 @@ export class Parallel {
     const data = this.#data;
     if (!data || !this.#width) return;
     const columns = fieldColumns(data, METRICS);
-    const axes = columns.map((column) => axisOf(data.runs.map(column.value)));
+    const axes = columns.map((column) => axisOf(data.runs.map(column.value), column.text));
     const x = (i) => SIDE + (i * (width - 2 * SIDE)) / Math.max(1, columns.length - 1);
+    // Names stand at one height where they have room beside each other.
+    const crowded = columns.length > 1 && x(1) - x(0) < NAME_WIDTH;
     const y = (place) => TOP + (1 - place) * (HEIGHT - TOP - BOTTOM);
     this.places = new Map(data.runs.map((run) => [run.id, columns.map((column, i) => axes[i].place(column.value(run)))]));
     this.#lines = data.runs.map((run) => {
@@ -56,15 +60,14 @@ export class Parallel {
       line.addEventListener("pointerleave", () => this.link.hover(null));
       return line;
     });
-    const drawnAxes = columns.map((column, i) => this.#axis(column, axes[i], i, x(i), y));
+    const drawnAxes = columns.map((column, i) => this.#axis(column, axes[i], i % 2 && crowded ? -12 : 0, i, x(i), y));
     const label = `${data.runs.length} runs over ${columns.map((column) => column.label).join(", ")}; the table below has the numbers`;
     const svg = s("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, class: "parallel", role: "img", "aria-label": label }, this.#lines, drawnAxes);
     this.box.replaceChildren(svg);
     this.#mark();
   }
 
-  #axis(column, axis, i, x, y) {
-    const stagger = i % 2 ? 10 : 0;
+  #axis(column, axis, stagger, i, x, y) {
     const brush = this.#brushes[i];
     const zone = s("rect", { class: "zone", x: x - 16, y: y(1) - 6, width: 32, height: y(0) - y(1) + 12 });
     const shown = s("rect", { class: "brush", x: x - 8, width: 16, y: brush ? y(brush[1]) : 0, height: brush ? y(brush[0]) - y(brush[1]) : 0 });
@@ -92,7 +95,7 @@ export class Parallel {
       "g",
       {},
       s("line", { class: "axis", x1: x, x2: x, y1: y(0), y2: y(1) }),
-      s("text", { class: "axis-name", x, y: 12 + stagger, "text-anchor": "middle" }, column.label),
+      s("text", { class: "axis-name", x, y: 22 + stagger, "text-anchor": "middle" }, column.label),
       axis.ticks.map(([place, text]) => s("text", { class: "axis-tick", x: x + 5, y: y(place) + 3.5 }, text)),
       shown,
       zone,
@@ -102,7 +105,7 @@ export class Parallel {
   #mark() {
     for (const line of this.#lines) {
       const id = line.dataset.run;
-      line.setAttribute("class", `run-line stroke-${this.groupOf.get(id) % 6}${this.link.classes(id)}`);
+      line.setAttribute("class", `run-line stroke-${markOf(this.groupOf.get(id)).hue}${this.link.classes(id)}`);
     }
   }
 }

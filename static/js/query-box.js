@@ -33,6 +33,13 @@ export class QueryBox {
     input.addEventListener("keydown", (event) => this.#key(event));
     input.addEventListener("click", () => this.#offer());
     input.addEventListener("blur", () => this.#close());
+    const help = form.querySelector("details");
+    addEventListener("pointerdown", (event) => !help.contains(event.target) && (help.open = false));
+    help.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !help.open) return;
+      help.open = false;
+      help.firstElementChild.focus();
+    });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#close();

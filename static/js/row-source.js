@@ -10,6 +10,11 @@ export function blocksOf(from, to, block = BLOCK) {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
+/** Whether the rows have to be asked for anew: a run is new, gone from where it stood, or was put away or taken back. Pure. */
+export function isNews(before, run) {
+  return !before || before.status !== run.status || before.archived !== run.archived;
+}
+
 /** A failed answer of the server: what its problem+json says. */
 export class Refused extends Error {
   constructor(problem) {
@@ -20,7 +25,10 @@ export class Refused extends Error {
 
 /** The JSON at an address, or {@link Refused}. */
 export async function ask(url, options = {}) {
-  const response = await fetch(url, { ...options, headers: { Accept: "application/json", ...options.headers } });
+  const response = await fetch(url, { ...options, headers: { Accept: "application/json", ...options.headers } }).catch((error) => {
+    // Each browser has its own words for a server that doesn't answer, none of them helpful.
+    throw error.name === "AbortError" ? error : new Error("the server can't be reached");
+  });
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refused({ status: response.status, ...body });
   return body;
@@ -99,11 +107,16 @@ export class RowSource {
     return ids.map((id) => this.#rows.get(id)).filter(Boolean);
   }
 
-  /** Takes in the newest summary of a run; what it was before, or undefined where it has no row here. */
+  /** Takes in the newest summary of a run, whether or not it has a row here; what it was before, or undefined where it was never heard of. */
   take(run) {
     const before = this.#rows.get(run.id);
-    if (before) this.#rows.set(run.id, run);
+    this.#rows.set(run.id, run);
     return before;
+  }
+
+  /** Forgets runs that are gone: one that comes back is new. */
+  forget(ids) {
+    for (const id of ids) this.#rows.delete(id);
   }
 
   close() {

@@ -27,7 +27,7 @@ export class RowView {
   #below = h("tr", { class: "spacer", "aria-hidden": "true" }, h("td"));
   #rowHeight = 36;
 
-  /** `on`: source() (a RowSource), picked(id), moved() (the rows in sight changed). */
+  /** `on`: source() (a RowSource), picked(id), moved() (the rows in sight changed), left() (a row that is being edited is about to go). */
   constructor(scroller, table, on) {
     this.#scroller = scroller;
     this.#table = table;
@@ -112,6 +112,8 @@ export class RowView {
     // Only what differs is moved: an element that is moved loses its focus.
     let at = this.#body.firstChild;
     const staying = new Set(wanted);
+    const edited = this.#body.querySelector(".in-place")?.closest("tr");
+    if (edited && !staying.has(edited)) this.#on.left();
     for (const old of [...this.#body.children]) if (!staying.has(old)) old === at ? ((at = old.nextSibling), old.remove()) : old.remove();
     for (const element of wanted) {
       if (element === at) at = at.nextSibling;

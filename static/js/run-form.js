@@ -17,9 +17,13 @@ export function numbersOf(text) {
 }
 
 /** The answer of POST /runs/plan in a sentence. Pure. */
-export function planned({ problem, count, estimated_seconds: seconds, basis }) {
-  if (problem) return `${problem.expected ? `${problem.field}: expected ${problem.expected}` : problem.detail}.`;
+export function planned({ count, estimated_seconds: seconds, basis }) {
   return `${count} ${count === 1 ? "run" : "runs"}, ${seconds === null ? "time" : `about ${roughly(seconds)}`} ${basis}.`;
+}
+
+/** What is wrong with a request, in a sentence. Pure. */
+export function refused({ field, detail, expected }) {
+  return field && expected ? `${field}: expected ${expected}.` : (detail ?? "The server did not accept this.");
 }
 
 /** The button's label for a request. Pure. */
@@ -66,14 +70,22 @@ export function enhanceForm(form) {
 
   let waiting = 0;
   let asked = 0;
-  const foresee = () => {
+  const foresee = (nothing) => {
     clearTimeout(waiting);
+    if (nothing) {
+      asked++;
+      plan.classList.add("wrong");
+      return say(plan, "Tick at least one variant.");
+    }
     waiting = setTimeout(async () => {
       const mine = ++asked;
       const response = await send("/runs/plan").catch(() => null);
-      const answer = response?.ok ? await response.json() : null;
-      // An answer that has been overtaken says nothing any more.
-      if (mine === asked) say(plan, answer ? planned(answer) : "");
+      const answer = await response?.json().catch(() => null);
+      if (mine !== asked) return;
+      // A plan of what can't be started says what is wrong with it.
+      const problem = answer && (response.ok ? answer.problem : answer);
+      plan.classList.toggle("wrong", Boolean(problem));
+      say(plan, problem ? refused(problem) : answer ? planned(answer) : "");
     }, PLAN_WAIT_MS);
   };
 
@@ -81,7 +93,7 @@ export function enhanceForm(form) {
     const count = form.querySelectorAll('input[name="variants"]:checked').length;
     say(submit, startLabel(request()));
     submit.disabled = count === 0 && !form.querySelector('input[type="hidden"]');
-    foresee();
+    foresee(submit.disabled);
     const profile = form.querySelector('input[name="profile"]:checked')?.value;
     for (const input of inputs()) {
       const { quick, full } = input.dataset;

@@ -1,10 +1,8 @@
-// The table of runs: rows of running ones kept up to date in place, and boxes to pick runs to compare.
+// The table of runs: rows of running ones kept up to date in place.
 
 import { role, say } from "./dom.js";
 import { compact, grouped, percent } from "./format.js";
 import { hasEnded } from "./fold.js";
-
-const MOST_COMPARED = 6;
 
 /** The ids of the rows whose runs have not ended. */
 export function activeRuns(table) {
@@ -33,21 +31,4 @@ export function keepRows(table, live) {
     if (run) return update(run);
     for (const id of activeRuns(table)) if (live.get(id)) update(live.get(id));
   });
-}
-
-/** Says, beside the button that compares the ticked runs, how many there are and how many there may be. */
-export function keepPicks(form) {
-  const button = role(form, "compare");
-  const update = () => {
-    const picked = [...form.querySelectorAll('input[name="runs"]:checked')];
-    button.disabled = picked.length === 0 || picked.length > MOST_COMPARED;
-    say(button, picked.length > MOST_COMPARED ? `At most ${MOST_COMPARED} runs` : picked.length ? `Compare ${picked.length}` : "Compare");
-  };
-  form.addEventListener("change", update);
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const ids = [...form.querySelectorAll('input[name="runs"]:checked')].map((box) => box.value);
-    location.assign(`/compare?runs=${ids.join(",")}`);
-  });
-  update();
 }

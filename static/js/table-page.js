@@ -9,7 +9,7 @@ import { EDITABLE, edit } from "./edits.js";
 import { editInPlace } from "./in-place.js";
 import { QueryBox } from "./query-box.js";
 import { RowPicks } from "./row-picks.js";
-import { Refused, RowSource, ask } from "./row-source.js";
+import { Refused, RowSource, ask, isNews } from "./row-source.js";
 import { RowView } from "./row-view.js";
 import { followSummaries } from "./summaries.js";
 
@@ -67,6 +67,7 @@ export class TablePage {
       source: () => this.#source,
       picked: (id) => this.#picks.ids.has(id),
       moved: () => this.#fetch(),
+      left: () => this.#editor?.leave(),
     });
     this.#wire(table, scroller);
     this.#showHead();
@@ -116,8 +117,9 @@ export class TablePage {
     try {
       await next.load(from, to);
     } catch (error) {
-      if (mine === this.#loads) this.#complain(error);
-      return;
+      if (mine !== this.#loads) return;
+      grid.removeAttribute("aria-busy");
+      return this.#complain(error);
     }
     if (mine !== this.#loads) return;
     this.#box.complain(null);
@@ -216,8 +218,9 @@ export class TablePage {
     let stale = gone.length > 0;
     for (const run of runs) {
       const before = this.#source.take(run);
-      stale ||= !before || before.status !== run.status || before.archived !== run.archived;
+      stale ||= isNews(before, run);
     }
+    this.#source.forget(gone);
     this.#picks.forget(gone);
     this.#view.draw();
     this.#bulk.update();
@@ -313,21 +316,24 @@ export class TablePage {
   #edit(index, name) {
     const run = this.#source.at(index);
     if (!run) return;
+    // What could not be saved comes first: it must not be lost.
+    if (this.#editor?.failed) return this.#editor.focus();
     const { text, changes, ...more } = EDITABLE[name];
     // Where the column isn't shown, the name's cell lends its place.
     const cell = this.#view.cell(run.id, name) ?? this.#view.cell(run.id, "name");
     if (!cell) return;
     this.#editor?.finish();
-    this.#editor = editInPlace(cell, {
+    const editor = editInPlace(cell, {
       ...more,
       text: text(run),
       save: (value) => edit([{ run: this.#source.byId(run.id), changes: changes(value) }], `Changed the ${name} of ${run.name}.`, (seen) => this.#take([seen], [])),
       closed: () => {
-        this.#editor = null;
+        if (this.#editor === editor) this.#editor = null;
         role(this.#root, "grid").focus();
         this.#view.draw();
       },
     });
+    this.#editor = editor;
   }
 
   // Mouse and keys
@@ -369,7 +375,7 @@ export class TablePage {
       this.#box.value = asked.query;
       this.set({ ...asked, columns: asked.columns ?? this.#state.columns });
     });
-    scroller.addEventListener("scroll", () => this.#editor?.finish(), { passive: true });
+    scroller.addEventListener("scroll", () => this.#editor?.failed || this.#editor?.finish(), { passive: true });
   }
 
   #key(event) {

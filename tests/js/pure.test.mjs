@@ -13,10 +13,11 @@ import { streamUrl } from "../../static/js/stream.js";
 import { align, runningLoss } from "../../static/js/charts.js";
 import { bestOf } from "../../static/js/numbers.js";
 import { afterClick } from "../../static/js/controls.js";
-import { numbersOf, planned, requestOf, startLabel } from "../../static/js/run-form.js";
+import { numbersOf, planned, refused, requestOf, startLabel } from "../../static/js/run-form.js";
 import { axisOf, fieldColumns } from "../../static/js/axis.js";
 import { curvesOf } from "../../static/js/group-curves.js";
 import { within } from "../../static/js/parallel.js";
+import { glyphOf } from "../../static/js/marks.js";
 import { shade } from "../../static/js/confusion.js";
 import { parseHex, rgba } from "../../static/js/palette.js";
 import { SvgContext, pointsAsSvg } from "../../static/js/svg-context.js";
@@ -264,6 +265,15 @@ test("a brush keeps the runs that pass through all of them", () => {
   assert.equal(within(places, {}), null);
   assert.deepEqual([...within(places, { 0: [0, 0.6] })], ["a", "b"]);
   assert.deepEqual([...within(places, { 0: [0, 1], 1: [0.4, 0.6] })], ["b"]);
+});
+
+test("as many groups as a page may have look different", () => {
+  assert.equal(new Set(Array.from({ length: 100 }, (_, i) => glyphOf(i))).size, 100);
+});
+
+test("what can't be started is said by its field", () => {
+  assert.equal(refused({ field: "seed", expected: "fewer values" }), "seed: expected fewer values.");
+  assert.equal(refused({ detail: "The queue is full." }), "The queue is full.");
 });
 
 test("groups are drawn as bands or run by run", () => {

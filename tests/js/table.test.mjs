@@ -5,9 +5,10 @@ import { test } from "node:test";
 import { cellKey, cellText, valueOf } from "../../static/js/cells.js";
 import { MOST_WIDTH, USUAL, layOut, moved, nextSort, readAddress, readStored, widthOf, writeAddress } from "../../static/js/columns.js";
 import { complete, tokensOf } from "../../static/js/completion.js";
+import { whyNot } from "../../static/js/bulk.js";
 import { commonTags, forEach, inverseOf, retagged, tagsFrom } from "../../static/js/edits.js";
 import { RowPicks } from "../../static/js/row-picks.js";
-import { blocksOf } from "../../static/js/row-source.js";
+import { RowSource, blocksOf, isNews } from "../../static/js/row-source.js";
 import { windowOf } from "../../static/js/row-view.js";
 import { linePath } from "../../static/js/sparkline.js";
 import { summariesUrl } from "../../static/js/summaries.js";
@@ -111,6 +112,30 @@ test("only the rows in sight are there, and only their blocks are loaded", () =>
   assert.deepEqual(blocksOf(0, 1), [0]);
   assert.deepEqual(blocksOf(95, 205), [0, 1, 2]);
   assert.deepEqual(blocksOf(100, 200), [1]);
+});
+
+test("a run that trains beyond the rows loaded is news once, and again when it ends", () => {
+  const source = new RowSource({ query: "status = FINISHED", sort: "" });
+  const told = (run, from = source) => isNews(from.take(run), run);
+  const run = { id: "a", status: "RUNNING", archived: false };
+  assert.deepEqual([told(run), told({ ...run, step: 1 }), told({ ...run, step: 2 })], [true, false, false]);
+  const reloaded = new RowSource({ query: "status = FINISHED", sort: "" }, source);
+  assert.equal(told({ ...run, step: 3 }, reloaded), false, "what was heard is kept over a reload");
+  assert.deepEqual([told({ ...run, status: "FINISHED" }, reloaded), told({ ...run, status: "FINISHED", archived: true }, reloaded)], [true, true]);
+  reloaded.forget(["a"]);
+  assert.equal(told(run, reloaded), true, "a run that comes back from the trash is new");
+});
+
+test("columns that nobody chose fit a laptop's window", () => {
+  const wide = (name) => widthOf(field(name, { started: "time", tags: "tags", accuracy_curve: "curve", loss_curve: "curve", train_loss: "number" }[name] ?? "text"), {});
+  assert.ok(40 + USUAL.map(wide).reduce((a, b) => a + b, 0) <= 1440 - 2 * 20 - 2 - 12, "margins, edges and the bar at the side");
+});
+
+test("the bar says why a button is off", () => {
+  assert.deepEqual([whyNot(2), whyNot(6)], ["", ""]);
+  assert.match(whyNot(1), /several/);
+  assert.match(whyNot(7), /^Compare and Differences take at most 6$/);
+  assert.match(whyNot(101), /Group takes at most 100/);
 });
 
 test("an edit is taken back by its inverse", () => {

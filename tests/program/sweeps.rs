@@ -69,6 +69,32 @@ fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
     }
     assert_eq!(site.get(&format!("{url}?by=")).json()["groups"][0]["label"], "all runs");
 
+    // It is in the list, in the query language, and on the home page: its two variants of one seed, without what is archived.
+    let list = site.get("/sweeps").json();
+    let row = &list["sweeps"][0];
+    assert_eq!((&list["total"], &row["id"], &row["name"]), (&json!(1), &json!(sweep), &json!("paired")));
+    assert_eq!((&row["runs"], &row["statuses"]), (&json!(10), &json!({"FINISHED": 10})));
+    assert_eq!(row["varied"][1], json!({"field": "seed", "values": [1, 2, 3, 4, 5]}));
+    let page = site.get_page("/sweeps").text();
+    for text in ["paired: 10 runs", "variant v1.0, v1.1", "seed 1..5", "10 finished", &url] {
+        assert!(page.contains(text), "the list of sweeps does not show {text}");
+    }
+    assert_eq!(site.get(&format!("/runs?query=sweep+%3D+{sweep}+and+seed+%3D+2")).json()["total"], 2);
+    let shown = || {
+        let home = site.get_page("/").text();
+        assert!(home.contains(&format!("href=\"{url}\"")), "home leads to the sweep");
+        home.split_once("data-runs=\"").unwrap().1.split('"').next().unwrap().to_string()
+    };
+    assert_eq!(shown(), ids[8..].join(","));
+    let archive = |id: &str, archived: bool| {
+        let body = json!({"archived": archived}).to_string();
+        let headers = [("Content-Type", "application/json")];
+        assert_eq!(site.send("PATCH", &format!("/runs/{id}"), &headers, body.as_bytes()).status, 200);
+    };
+    ids[8..].iter().for_each(|id| archive(id, true));
+    assert_eq!(shown(), ids[6..8].join(","));
+    ids[8..].iter().for_each(|id| archive(id, false));
+
     // Where it ran is part of the record.
     let state = site.get(&format!("/runs/{}", ids[0])).json();
     assert!(state["threads"].as_u64().is_some_and(|n| n > 0) && state["host"].as_str().is_some_and(|h| !h.is_empty()));

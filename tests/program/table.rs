@@ -79,7 +79,7 @@ fn the_table_works_without_javascript() {
     let site = &finished().site;
     let state = site.get(&format!("/runs/{}", finished().ids[0])).json();
     let page = site.get_page("/runs?query=network+%3D+deep&sort=name&limit=1").text();
-    let accuracy = format!("{:.2} %", state["test_accuracy"].as_f64().unwrap() * 100.0);
+    let accuracy = format!("{:.2} %", state["best_test_accuracy"].as_f64().unwrap() * 100.0);
     for text in [
         "shared · V1.0",
         "FINISHED",

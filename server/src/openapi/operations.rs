@@ -9,7 +9,7 @@ use crate::estimate::PlanAnswer;
 use crate::scheduler::QUEUE;
 use crate::series::{MOST_POINTS, Thinned};
 use crate::state::{RunState, Summary};
-use crate::sweeps::{Grouped, Stopped};
+use crate::sweeps::{Grouped, Stopped, Sweeps};
 use crate::{api, artifacts, lifecycle, predict, table};
 use serde_json::json;
 use trainer::measure::METRICS;
@@ -170,6 +170,7 @@ pub(super) fn all(api: &mut Api) {
         .answers(200, "text/event-stream", event(), "the lines of the logs, each with its run")
         .fails(400, "no or too many runs, or not a position")
         .no_run();
+    api.get("/sweeps", "The newest sweeps").gives::<Sweeps>(200, "the sweeps, 100 at most").or_page();
     for (path, what) in [("/sweeps/{id}", "A sweep by groups"), ("/groups", "Any runs by groups")] {
         let operation = api.get(path, what);
         let operation = if path == "/groups" {

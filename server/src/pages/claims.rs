@@ -144,7 +144,7 @@ impl FindingView {
         FindingView {
             verdict,
             class,
-            reason: reason(finding, value),
+            reason: reason(claim, finding, value),
             settings: worded_settings(finding),
             a: claim.side(&claim.a),
             b: claim.side(&claim.b),
@@ -157,18 +157,19 @@ impl FindingView {
 }
 
 /// Why the verdict is what it is.
-fn reason(finding: &Finding, value: impl Fn(f64) -> String) -> String {
+fn reason(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> String {
     let usable = finding.paired.map_or(0, |p| p.differences.n);
     let Some((paired, [low, high])) = finding.paired.and_then(|p| Some((p, p.differences.interval?))) else {
         return format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair"));
     };
     let interval = format!("the 95 % interval of the mean difference goes from {} to {}", value(low), value(high));
     let p = paired.p_lower.min(paired.p_higher);
+    let towards = if (p == paired.p_lower) == (claim.direction == Direction::Lower) { "for" } else { "against" };
     match finding.verdict {
         Verdict::TooFewPairs => format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair")),
         Verdict::Supported | Verdict::Contradicted => {
             format!(
-                "Over {} {interval}, all on one side of zero, and signs as one-sided as these have p = {p:.3}.",
+                "Over {} {interval}, all on one side of zero, and the sign-flip test {towards} the claim has p = {p:.3}.",
                 count(usable, "pair")
             )
         }
@@ -176,7 +177,10 @@ fn reason(finding: &Finding, value: impl Fn(f64) -> String) -> String {
             format!("Over {} {interval}: zero lies within.", count(usable, "pair"))
         }
         Verdict::Undecided => {
-            format!("Over {} {interval}, but the signs alone have p = {p:.3}, more than 0.05.", count(usable, "pair"))
+            format!(
+                "Over {} {interval}, but the sign-flip test {towards} the claim has p = {p:.3}, more than 0.05.",
+                count(usable, "pair")
+            )
         }
     }
 }
@@ -195,7 +199,10 @@ fn facts(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> Vec
     let Some(paired) = finding.paired else { return Vec::new() };
     let interval =
         |i: Option<[f64; 2]>| text::or_dash(i.map(|[low, high]| format!("{} to {}", value(low), value(high))));
-    let claimed = if claim.direction == Direction::Lower { paired.p_lower } else { paired.p_higher };
+    let (for_it, against_it) = match claim.direction {
+        Direction::Lower => (paired.p_lower, paired.p_higher),
+        Direction::Higher => (paired.p_higher, paired.p_lower),
+    };
     vec![
         ("pairs that count", paired.differences.n.to_string()),
         ("mean difference", value(paired.differences.mean)),
@@ -203,7 +210,8 @@ fn facts(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> Vec
         ("95 % t interval", interval(paired.differences.interval)),
         ("95 % bootstrap interval", interval(paired.bootstrap)),
         ("effect size d_z", text::or_dash(paired.effect_size.map(|d| text::signed(d, 2)))),
-        ("sign-flip test, one-sided p", format!("{claimed:.3}")),
+        ("sign-flip test, p for the claim", format!("{for_it:.3}")),
+        ("sign-flip test, p against it", format!("{against_it:.3}")),
     ]
 }
 

@@ -34,6 +34,8 @@ struct Head {
 
 struct Row {
     name: String,
+    /// Empty where it has none.
+    unit: &'static str,
     help: &'static str,
     cells: Vec<Cell>,
 }
@@ -60,8 +62,9 @@ struct Shade {
 }
 
 impl DiffPage {
-    /// The page of `diff`; `all`: with the settings that don't differ.
+    /// The page of `diff`; `all`: with the settings that don't differ. One run alone differs from none: all of it is shown.
     pub(crate) fn new(diff: &Diff, at: At, all: bool) -> DiffPage {
+        let all = all || diff.runs.len() < 2;
         let compared = diff.settings.iter().chain(&diff.circumstances);
         let equal = compared.clone().filter(|c| !c.differs).count();
         let head = |run: &crate::state::Summary| Head {
@@ -98,7 +101,7 @@ fn setting(compared: &Compared) -> Row {
         let text = if long { format!("{}…", &whole[..12]) } else { whole.clone() };
         Cell { text, note: if long { whole } else { String::new() }, better: false }
     });
-    Row { name: compared.field.into(), help: "", cells: cells.collect() }
+    Row { name: compared.field.into(), unit: "", help: "", cells: cells.collect() }
 }
 
 fn metrics(diff: &Diff, at: At) -> Vec<Row> {
@@ -112,7 +115,7 @@ fn metrics(diff: &Diff, at: At) -> Vec<Row> {
             },
             better: compared.better == Some(place),
         });
-        Some(Row { name: metric.label.into(), help: metric.help, cells: cells.collect() })
+        Some(Row { name: metric.label.into(), unit: metric.unit, help: metric.help, cells: cells.collect() })
     });
     rows.collect()
 }
@@ -123,7 +126,8 @@ fn shades(matrix: &[[f64; CLASSES]; CLASSES]) -> Vec<Vec<Shade>> {
         // A tenth of the images moved is the deepest shade.
         let depth = points.abs().ceil().min(10.0) as u32;
         let class = format!("{}-{depth}", if points > 0.0 { "more" } else { "less" });
-        let text = if points.abs() < 0.05 { String::new() } else { text::signed(points, 1) };
+        let sign = if points > 0.0 { '+' } else { '−' };
+        let text = if points.abs() < 0.05 { String::new() } else { format!("{sign}{:.1}", points.abs()) };
         Shade { text, class, correct: label == predicted }
     };
     (0..CLASSES).map(|label| (0..CLASSES).map(|predicted| shade(label, predicted)).collect()).collect()

@@ -206,10 +206,10 @@ fn metric_rows(last: &EpochReport, state: &RunState) -> Vec<MetricRow> {
         MetricRow {
             name: m.name,
             label: m.label,
-            value: text::number(Some(value)),
+            value: text::metric(m, value),
             unit: m.unit,
             help: m.help,
-            best: best.map(|(epoch, v)| format!("{} (epoch {epoch})", text::number(Some(v)))).unwrap_or_default(),
+            best: best.map(|(epoch, v)| format!("{} (epoch {epoch})", text::metric(m, v))).unwrap_or_default(),
         }
     });
     let milestones = MILESTONES.iter().map(|milestone| MetricRow {

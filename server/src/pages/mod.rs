@@ -12,6 +12,7 @@ pub(crate) mod claims;
 pub(crate) mod diff;
 pub(crate) mod plan;
 pub(crate) mod sweep;
+pub(crate) mod sweeps;
 pub(crate) mod trash;
 
 use askama::Template;
@@ -24,8 +25,11 @@ pub struct HomePage {
     pub runs: Vec<RunRow>,
     /// How many there are in all.
     pub count: usize,
-    /// The newest comparison (or the newest run alone), to be shown live.
+    /// The newest comparison, some runs of the newest sweep that belong side by side, or the newest run alone; to be shown
+    /// live.
     pub newest: Option<CompareView>,
+    /// The sweep that they belong to.
+    pub sweep_url: Option<String>,
     /// The form that starts runs.
     pub form: FormView,
     /// Version of the program.

@@ -28,6 +28,8 @@ pub(crate) struct SweepPage {
     given: Option<String>,
     /// Where a form posts to stop what goes on.
     stop_url: Option<String>,
+    /// Where its runs stand in the table of runs.
+    table_url: Option<String>,
     /// Where claims are tested by these runs.
     claims_url: Option<String>,
     /// The fields to group by.
@@ -54,6 +56,8 @@ struct Choice {
 }
 
 struct GroupRow {
+    /// The classes of its mark.
+    mark: String,
     label: String,
     /// `5` finished of `5`.
     n: String,
@@ -90,10 +94,11 @@ impl SweepPage {
         let field = |name| Choice { name, label: name, chosen: grouped.by.contains(&name) };
         Ok(SweepPage {
             title: if grouped.sweep.is_some() { format!("Sweep of {number}") } else { format!("{number} by groups") },
-            standing: standing(&grouped.runs),
+            standing: standing(|status| grouped.runs.iter().filter(|run| run.summary.status == *status).count()),
             given: grouped.sweep.is_none().then_some(ids),
             url: grouped.url.clone(),
             stop_url: grouped.sweep.as_ref().filter(|_| active).map(|id| format!("/sweeps/{id}/stop")),
+            table_url: grouped.sweep.as_ref().map(|id| format!("/runs?query=sweep+%3D+{id}")),
             claims_url: grouped.sweep.as_ref().filter(|_| pairs).map(|id| format!("/claims?sweep={id}")),
             fields: groupable.map(field).collect(),
             metrics: METRICS
@@ -102,7 +107,7 @@ impl SweepPage {
                 .collect(),
             metric: chosen.label,
             columns: columns.iter().map(|m| m.label).collect(),
-            groups: grouped.groups.iter().map(|group| group_row(group, &columns, chosen)).collect(),
+            groups: grouped.groups.iter().enumerate().map(|(i, group)| group_row(i, group, &columns, chosen)).collect(),
             varied: grouped.varied.clone(),
             runs: grouped.runs.iter().map(|run| member_row(run, &grouped.varied, &columns)).collect(),
             version: env!("CARGO_PKG_VERSION"),
@@ -110,8 +115,8 @@ impl SweepPage {
     }
 }
 
-/// `12 finished, 1 running, 2 waiting`
-fn standing(runs: &[Member]) -> String {
+/// `12 finished, 1 running, 2 waiting`; `counted` says how many runs have a status.
+pub(super) fn standing(counted: impl Fn(&Status) -> usize) -> String {
     let words = [
         (Status::Finished, "finished"),
         (Status::Running, "running"),
@@ -121,7 +126,7 @@ fn standing(runs: &[Member]) -> String {
         (Status::Interrupted, "interrupted"),
     ];
     let said = words.iter().filter_map(|(status, word)| {
-        let count = runs.iter().filter(|run| run.summary.status == *status).count();
+        let count = counted(status);
         (count > 0).then(|| format!("{count} {word}"))
     });
     said.collect::<Vec<_>>().join(", ")
@@ -133,11 +138,19 @@ pub(crate) fn spread(metric: &Metric, sample: &Sample) -> String {
     sample.sd.map_or(mean.clone(), |sd| format!("{mean} ± {}", text::metric(metric, sd)))
 }
 
-fn group_row(group: &Group, columns: &[&'static Metric], chosen: &Metric) -> GroupRow {
+/// The classes of the mark of group `i`: 6 shapes, 6 colours and 3 fillings, so that no two groups of a page look alike.
+/// static/js/marks.js has the same.
+fn mark(i: usize) -> String {
+    let block = i / 6;
+    format!("glyph shape-{} hue-{} filling-{}", i % 6, (i + block) % 6, block / 6)
+}
+
+fn group_row(i: usize, group: &Group, columns: &[&'static Metric], chosen: &Metric) -> GroupRow {
     let finished = |metric: &Metric| group.finished.get(metric.name);
     let n = group.finished.values().map(|f| f.last.n).max().unwrap_or(0);
     let cell = |metric: &&Metric| text::or_dash(finished(metric).map(|f| spread(metric, &f.last)));
     GroupRow {
+        mark: mark(i),
         label: group.label.clone(),
         n: format!("{n} of {}", group.runs.len()),
         cells: columns.iter().map(cell).collect(),

@@ -78,6 +78,22 @@ async fn the_table_of_many_runs() {
     browser.until(&format!("{name} === '{before}'")).await;
     assert_eq!(site.get(url).json()["name"], before);
 
+    // An edit that can't be saved stays until it can, wherever the focus goes.
+    let field = "document.querySelector('.in-place input')?.value";
+    browser.value(&format!("{GRID}.focus()")).await;
+    browser.press(&format!("{}{}", Key::Home, Key::F2)).await;
+    browser.value("(window.online = window.fetch, window.fetch = () => Promise.reject(new TypeError('x')), 1)").await;
+    browser.press(&format!("kept{}", Key::Enter)).await;
+    browser
+        .until("document.querySelector('.in-place .field-error')?.innerText.includes('server can\\'t be reached')")
+        .await;
+    browser.click("#query").await;
+    assert_eq!(browser.value(field).await, "kept");
+    browser.value("(window.fetch = window.online, document.querySelector('.in-place input').focus())").await;
+    browser.press(&Key::Enter.to_string()).await;
+    browser.until(&format!("{name} === 'kept' && {field} === undefined")).await;
+    assert_eq!(site.get(url).json()["name"], "kept");
+
     // Another run starts and trains: what is in sight, what is selected and where the focus is stay as they are.
     browser.click("#query").await;
     browser.value("document.querySelector('#query').select()").await;
