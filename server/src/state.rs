@@ -120,6 +120,11 @@ impl RunState {
         state.ok_or(LogError::NoBeginning)
     }
 
+    /// The images that it sees: those in use, or, of a fork that hasn't begun, those that it is to go on with.
+    pub fn images(&self) -> Option<&DataInfo> {
+        self.data.as_ref().or_else(|| self.summary.fork.as_ref()?.data.as_ref())
+    }
+
     /// The state after a log's first line.
     ///
     /// # Errors
@@ -147,6 +152,7 @@ impl RunState {
             step: 0,
             steps: 0,
             data_name: None,
+            data_digest: None,
             device: None,
             test_accuracy: None,
             best_test_accuracy: None,
@@ -224,6 +230,7 @@ impl RunState {
         self.summary.started_ms.get_or_insert(time_ms);
         self.summary.steps = start.steps_per_epoch;
         self.summary.data_name = Some(start.data.name.clone());
+        self.summary.data_digest = Some(start.data.digest.clone());
         self.summary.device = Some(start.device.clone());
         self.data = Some(start.data.clone());
         self.train_images = Some(start.train_images);

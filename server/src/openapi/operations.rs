@@ -224,14 +224,19 @@ pub(super) fn all(api: &mut Api) {
         .or_page()
         .fails(400, "no or too many runs, or no such place")
         .no_run();
+    let digest = || json!({"type": "string", "pattern": "^[0-9a-f]{64}$"});
+    let meant = "The images that are meant, as a run's `data` has it: those of that word unless said.";
     api.get("/data/{set}/labels/{split}", "The true labels of a data set")
+        .query("digest", digest(), meant)
         .answers(200, "application/octet-stream", binary(), "one byte an image, 0 to 9")
         .fails(404, "not on this machine");
     api.get("/data/{set}/images/{split}/{index}.png", "An image of a data set")
         .path_parameter("index")
+        .query("digest", digest(), meant)
         .answers(200, "image/png", binary(), "28×28 grey pixels")
         .fails(404, "not on this machine, or no such image");
     api.get("/data/{set}/sheet/{split}", "Several images of a data set in one picture, row by row")
+        .query("digest", digest(), meant)
         .query("indices", json!({"type": "string", "pattern": "^[0-9]{1,5}(,[0-9]{1,5}){0,255}$"}), "1 to 256 images.")
         .answers(200, "image/png", binary(), "28 × 28 pixels each")
         .fails(400, "no such list")

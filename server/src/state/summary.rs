@@ -89,6 +89,9 @@ pub struct Summary {
     pub steps: usize,
     /// The data set in use, for people.
     pub data_name: Option<String>,
+    /// SHA-256 over the pixels and labels of that set, in hexadecimal.
+    #[serde(default)]
+    pub data_digest: Option<String>,
     /// The device in use, for people.
     pub device: Option<String>,
     /// Test accuracy after the last epoch, 0 to 1.
