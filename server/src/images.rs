@@ -1,6 +1,7 @@
 //! The images behind the points, and their labels. Never downloads: only what this machine has is shown.
 
 use crate::App;
+use crate::conditional::IMMUTABLE;
 use crate::error::Error;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -10,8 +11,6 @@ use std::sync::Arc;
 use trainer::data::{Images, SIDE};
 use trainer::event::Split;
 
-/// What a digest names never changes; what only a word names may be another folder's at the next start.
-const KEPT: &str = "private, max-age=31536000, immutable";
 /// Images of a sheet: enough that thousands need no thousands of requests, few enough for a short address.
 const MOST_OF_A_SHEET: usize = 256;
 const SHEET_COLUMNS: usize = 16;
@@ -98,8 +97,9 @@ async fn with_images(
             Split::Test => &dataset.test,
             Split::Train => &dataset.train,
         })?;
+        // What a digest names never changes; what only a word names may be another folder's at the next start.
         if digest.is_some() {
-            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(KEPT));
+            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(IMMUTABLE));
         }
         Ok(answer)
     };

@@ -231,8 +231,8 @@ mod tests {
                 let resumed = if good % 2 == 0 { &*run } else { &again };
                 if resumed.status() != Status::Finished {
                     let taken = resumed.take_up(|folder, state| {
-                        let (epoch, damaged) = checkpoints::newest(folder, state);
-                        RunEvent::Resumed { epoch, damaged }
+                        let (epoch, damaged) = checkpoints::newest(folder, state)?;
+                        Ok(RunEvent::Resumed { epoch, damaged })
                     });
                     assert!(taken.unwrap(), "{place}");
                     assert_eq!(resumed.summary().epoch as usize, seen.len(), "{place}");

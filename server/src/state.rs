@@ -210,7 +210,7 @@ impl RunState {
             RunEvent::Epoch(report) => {
                 self.epoch(report);
                 self.history.push((**report).clone());
-                self.summary.reached = reached(&self.history);
+                self.summary.reached = self.milestones();
                 self.summary.curves = Curves::of(&self.history);
                 for name in &report.artifacts {
                     let record = FileRecord { epoch: report.epoch, sha256: report.sha256.get(name).cloned() };
@@ -257,6 +257,11 @@ impl RunState {
         summary.metrics.take(report);
     }
 
+    /// The milestones that it reached; none of a fork, which may have passed them while its epochs were another run's.
+    fn milestones(&self) -> BTreeMap<String, u32> {
+        if self.summary.fork.is_some() { BTreeMap::new() } else { reached(&self.history) }
+    }
+
     fn edit(&mut self, edit: &Edit) {
         let run = &mut self.summary;
         let Edit { name, tags, notes, archived } = edit.clone();
@@ -288,7 +293,7 @@ impl RunState {
         history.iter().for_each(|report| self.epoch(report));
         self.summary.curves = Curves::of(&history);
         self.history = history;
-        self.summary.reached = reached(&self.history);
+        self.summary.reached = self.milestones();
     }
 
     fn end(&mut self, status: Status, reason: Option<&String>, time_ms: u64) {
@@ -365,6 +370,16 @@ mod tests {
         assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.8), Some(0.96)));
         assert_eq!(run.reached, BTreeMap::from([("epochs_to_95".to_string(), 1)]), "falling back takes nothing away");
         assert_eq!((run.ended_ms, run.reason.as_deref()), (Some(7000), Some("by hand")));
+    }
+
+    #[test]
+    fn a_fork_tells_no_epoch_at_which_it_got_good() {
+        let mut log = log();
+        let fork = json!({"run": "other", "epoch": 1, "sha256": "00"});
+        log[0] = log[0].replace("\"comparison\"", &format!("\"fork\":{fork},\"comparison\""));
+        let forked = RunState::replay(RunId::fresh(), log[..5].iter().map(String::as_str)).unwrap();
+        assert_eq!((forked.summary.fork.is_some(), forked.summary.test_accuracy), (true, Some(0.96)));
+        assert!(forked.summary.reached.is_empty(), "its run may have got there before: {:?}", forked.summary.reached);
     }
 
     #[test]

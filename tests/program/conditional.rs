@@ -24,7 +24,7 @@ fn addresses() -> Vec<(String, bool)> {
         (format!("{run}/embeddings/1?format=npy"), false),
         ("/data/generated/labels/test".into(), false),
         ("/data/generated/images/test/0.png".into(), false),
-        ("/static/js/live.js".into(), true),
+        ("/static/js/main.js".into(), true),
         ("/static/css/page.css".into(), true),
         ("/healthz".into(), false),
     ]

@@ -107,6 +107,7 @@ pub(super) fn all(api: &mut Api) {
     api.post("/runs/{id}/resume", "Go on with a run that is over from its newest whole checkpoint")
         .gives::<Summary>(202, "queued; one that isn't over stays as it is")
         .fails(409, "the run has finished")
+        .fails(422, "a fork none of whose checkpoints is whole, the one it began with included")
         .fails(503, "the server is shutting down")
         .no_run();
     api.post("/runs/{id}/fork", "Start a run from a checkpoint of another, with other values")
