@@ -262,11 +262,12 @@ mod tests {
         let (start, epoch) = (None, Some(2.0));
         // The first of its epochs that are here may be the seventh, as of a fork: only those count that it trained.
         let alone = times(&[(0, start), (2000, epoch), (4000, epoch), (HOUR, start), (HOUR + 2000, epoch)]);
-        assert_eq!(alone.speeds(&[alone.clone()]), [500.0; 3]);
+        let by_itself = [alone.clone()];
+        assert_eq!(alone.speeds(&by_itself), [500.0; 3]);
         // One beside it, which paused while the other did two of its epochs.
         let paused = times(&[(0, start), (2000, epoch), (2 * HOUR, start), (2 * HOUR + 2000, epoch)]);
         assert_eq!(alone.speeds(&[alone.clone(), paused]), [1000.0, 500.0, 500.0]);
-        assert_eq!(median(alone.speeds(&[alone.clone()])), Some(500.0));
+        assert_eq!(median(alone.speeds(&by_itself)), Some(500.0));
         assert_eq!(median(Vec::new()), None);
     }
 
