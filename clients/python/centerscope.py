@@ -193,7 +193,8 @@ class Run:
 
     def labels(self, split="test"):
         """The true labels of the images, in the order of the embedding: bytes of 0 to 9."""
-        with self.server.open(f"/data/{self.state()['data']['set']}/labels/{split}") as answer:
+        data = self.state()["data"]
+        with self.server.open(f"/data/{data['set']}/labels/{split}?digest={data['digest']}") as answer:
             return answer.read()
 
     def artifacts(self):

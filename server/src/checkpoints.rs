@@ -28,6 +28,16 @@ pub enum NoCheckpoint {
         /// Each file, and what is wrong with it.
         damaged: Vec<String>,
     },
+    /// Of a fork, not even the one that it began with can be read.
+    #[error(
+        "no checkpoint of the fork is whole, not even the one it began with, without which it would begin with random weights \
+         ({}): fork its run again",
+        .damaged.join("; ")
+    )]
+    NoStart {
+        /// Each file, and what is wrong with it.
+        damaged: Vec<String>,
+    },
 }
 
 fn not_kept(epoch: u32, kept: &[u32]) -> String {
@@ -74,16 +84,22 @@ pub fn at(folder: &RunFolder, state: &RunState, epoch: u32) -> Result<(Checkpoin
 }
 
 /// The newest epoch with a whole checkpoint, 0 where there is none, and what is wrong with newer ones. Blocks on the disk.
-pub fn newest(folder: &RunFolder, state: &RunState) -> (u32, Vec<String>) {
+///
+/// # Errors
+/// The run is a fork, and what it began with is lost.
+pub fn newest(folder: &RunFolder, state: &RunState) -> Result<(u32, Vec<String>), NoCheckpoint> {
     let mut damaged = Vec::new();
     for epoch in kept(state).into_iter().rev() {
         match at(folder, state, epoch) {
-            Ok(_) => return (epoch, damaged),
+            Ok(_) => return Ok((epoch, damaged)),
             Err(NoCheckpoint::Damaged { damaged: more, .. }) => damaged.extend(more),
-            Err(NoCheckpoint::NotKept { .. }) => {}
+            Err(NoCheckpoint::NotKept { .. } | NoCheckpoint::NoStart { .. }) => {}
         }
     }
-    (0, damaged)
+    match state.summary.fork {
+        Some(_) => Err(NoCheckpoint::NoStart { damaged }),
+        None => Ok((0, damaged)),
+    }
 }
 
 /// What is wrong with a file that isn't what the trainer stored.
@@ -109,4 +125,43 @@ fn read(folder: &RunFolder, state: &RunState, name: &str, epoch: u32) -> Result<
         checkpoint.about.best_accuracy = None;
     }
     Ok((checkpoint, bytes.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+    use crate::recorder::carry_out;
+    use crate::runs::{RecordError, Run};
+    use crate::scheduler::Order;
+    use crate::state::Status;
+    use crate::store::RunId;
+    use trainer::event::{Fork, RunEvent};
+
+    #[test]
+    fn a_fork_whose_beginning_is_lost_does_not_begin_with_random_weights() {
+        let home = tempfile::tempdir().unwrap();
+        let bytes = fake::epoch_done(&fake::spec(2), 2).artifacts[0].bytes.clone();
+        let fork = Fork { run: "parent".into(), epoch: 2, sha256: store::digest(&bytes), data: None };
+        let order = Order {
+            name: "fork".into(),
+            spec: fake::spec(4),
+            comparison: None,
+            sweep: None,
+            fork: Some((fork, bytes)),
+        };
+        let run = Run::create(RunId::fresh(), RunFolder::at(home.path().join("run")), order.scheduled()).unwrap();
+        carry_out(&run, &|_, _| RunEvent::Killed { reason: "by hand".into() });
+        assert_eq!(newest(&run.folder, &run.read().unwrap()), Ok((2, Vec::new())));
+
+        std::fs::write(home.path().join("run").join(checkpoint::START), "torn").unwrap();
+        let taken = run.take_up(|folder, state| {
+            let (epoch, damaged) = newest(folder, state)?;
+            Ok(RunEvent::Resumed { epoch, damaged })
+        });
+        let refused = taken.unwrap_err();
+        assert!(matches!(refused, RecordError::Checkpoint(NoCheckpoint::NoStart { .. })), "{refused}");
+        assert!(refused.to_string().contains("checkpoints/start.safetensors: its SHA-256"), "{refused}");
+        assert_eq!((run.status(), run.summary().epoch), (Status::Killed, 2), "it stays as it was");
+    }
 }

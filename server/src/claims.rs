@@ -10,7 +10,7 @@ use crate::App;
 use crate::error::{Error, wants_html};
 use crate::groups::{self, metric, settings};
 use crate::pages::claims::ClaimsPage;
-use crate::state::{RunState, Status};
+use crate::state::{RunState, Status, Summary};
 use crate::stats::Paired;
 use crate::{sweeps, views};
 use axum::Json;
@@ -106,8 +106,8 @@ pub(crate) async fn read(
     let claims = if asked.is_bare() { Claim::presets() } else { vec![Claim::from_query(&asked)?] };
     let runs = match asked.sweep.as_str() {
         "" => {
-            let over = app.registry.newest_first().into_iter().filter(|run| run.summary().status == Status::Finished);
-            over.take(LOOKED_AT).collect()
+            let witnesses = app.registry.newest_first().into_iter().filter(|run| is_witness(&run.summary()));
+            witnesses.take(LOOKED_AT).collect()
         }
         sweep => sweeps::members(&app, sweep)?,
     };
@@ -117,6 +117,12 @@ pub(crate) async fn read(
         true => views::page(&ClaimsPage::new(&claims, &asked.sweep)?),
         false => Ok(([(VARY, "Accept")], Json(ClaimsAnswer { claims })).into_response()),
     }
+}
+
+/// Whether a run can say something: it has finished, and it had its settings from the first epoch on. A fork had another
+/// run's until the epoch it begins with.
+fn is_witness(run: &Summary) -> bool {
+    run.status == Status::Finished && run.fork.is_none()
 }
 
 /// Tests a claim by the runs that have finished, newest first.
@@ -129,7 +135,7 @@ fn test(claim: Claim, states: &[RunState]) -> Result<Tested, Error> {
     }
     let metric = metric(claim.metric)?;
     let mut found: BTreeMap<String, Sides> = BTreeMap::new();
-    for state in states.iter().filter(|state| state.summary.status == Status::Finished) {
+    for state in states.iter().filter(|state| is_witness(&state.summary)) {
         let all = settings(&state.summary.spec);
         let own = all.iter().find(|(name, _)| *name == claim.field).map(|(_, value)| value);
         let same =
@@ -150,8 +156,11 @@ fn test(claim: Claim, states: &[RunState]) -> Result<Tested, Error> {
             sides.settings = others;
         }
         sides.data = state.summary.data_name.clone();
-        // The newest of several equal runs, which have equal numbers anyway.
-        sides.by_seed.entry(state.summary.seed).or_default()[side].get_or_insert(reading);
+        // The newest of several equal runs, unless one says more that went on for longer.
+        let held = &mut sides.by_seed.entry(state.summary.seed).or_default()[side];
+        if held.as_ref().is_none_or(|held| reading.says_more_than(held)) {
+            *held = Some(reading);
+        }
     }
     let finding = |sides: Sides| {
         let pairs = sides.by_seed.into_iter().filter_map(|(seed, [a, b])| Some(pair(seed, a?, b?)));
@@ -211,7 +220,10 @@ fn verdict(paired: Option<&Paired>, direction: Direction) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::groups::tests::state;
     use crate::store::RunId;
+    use trainer::event::Fork;
+    use trainer::spec::Distance;
 
     fn reading(value: f64, reached: bool) -> Reading {
         Reading { run: RunId::fresh(), value, reached }
@@ -241,5 +253,42 @@ mod tests {
         assert_eq!(pair(1, reading(9.0, false), reading(9.0, false)).difference, None);
         // The other ended before this one got there: it might have been sooner.
         assert_eq!(pair(1, reading(7.0, true), reading(3.0, false)).difference, None);
+    }
+
+    /// A run of that distance and as many epochs as it has accuracies.
+    fn run(distance: Distance, accuracies: &[f64]) -> RunState {
+        let mut run = state(1, 1.0, distance, accuracies, true);
+        run.summary.spec.epochs = accuracies.len() as u32;
+        run
+    }
+
+    /// What the pair of one seed says of the first of the shipped claims.
+    fn pair_of(states: &[RunState]) -> (f64, bool, f64) {
+        let tested = test(Claim::presets().remove(0), states).unwrap();
+        let pair = &tested.findings[0].pairs[0];
+        (pair.a.value, pair.a.reached, pair.b.value)
+    }
+
+    #[test]
+    fn a_run_that_ended_early_takes_nothing_from_one_that_got_there() {
+        let long = run(Distance::Squared, &[0.5, 0.9, 0.97, 0.98]);
+        let short = run(Distance::Squared, &[0.5, 0.9]);
+        let other = run(Distance::Root, &[0.5, 0.98]);
+        // Newest first.
+        assert_eq!(pair_of(&[short.clone(), long.clone(), other.clone()]), (4.0, true, 2.0));
+        assert_eq!(pair_of(&[long, short.clone(), other.clone()]), (4.0, true, 2.0));
+        let longer = run(Distance::Squared, &[0.5, 0.9, 0.97]);
+        assert_eq!(pair_of(&[short, longer, other]), (4.0, false, 2.0), "the one that saw more sets the bound");
+    }
+
+    #[test]
+    fn a_fork_is_no_witness() {
+        let whole = run(Distance::Squared, &[0.5, 0.9, 0.98]);
+        let other = run(Distance::Root, &[0.5, 0.98]);
+        let mut fork = run(Distance::Squared, &[0.98, 0.98, 0.98]);
+        fork.summary.fork = Some(Fork { run: "parent".into(), epoch: 2, sha256: String::new(), data: None });
+        assert_eq!(pair_of(&[fork.clone(), whole, other.clone()]), (3.0, true, 2.0));
+        let tested = test(Claim::presets().remove(0), &[fork, other]).unwrap();
+        assert!(tested.findings[0].pairs.is_empty(), "its first epochs had another run's settings");
     }
 }

@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
+/// `Cache-Control` of what never changes at its address.
+pub(crate) const IMMUTABLE: &str = "private, max-age=31536000, immutable";
+
 /// Middleware: gives every answer that is whole in memory an `ETag`, and answers 304 where the reader has it.
 pub(crate) async fn answer(request: Request, next: Next) -> Response {
     let asked = (request.method() == Method::GET).then(|| request.headers().get(IF_NONE_MATCH).cloned());

@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use trainer::event::{CLASSES, EpochReport};
+use trainer::event::{CLASSES, EpochReport, Fork};
 use trainer::measure::METRICS;
 
 /// Runs side by side at most.
@@ -127,7 +127,9 @@ fn diff(states: &[RunState], at: At) -> Diff {
     let names = all.first().map(|first| first.iter().map(|(name, _)| *name)).into_iter().flatten();
     let setting = |(place, name): (usize, _)| compared(name, all.iter().map(|own| own[place].1.clone()).collect());
     let known = |name, value: &dyn Fn(&RunState) -> Value| compared(name, states.iter().map(value).collect());
+    let lineage = |fork: &Fork| format!("{} after epoch {}", fork.run, fork.epoch);
     let circumstances = vec![
+        known("forked_from", &|s| json!(s.summary.fork.as_ref().map(lineage))),
         known("data", &|s| json!(s.summary.data_name)),
         known("data_digest", &|s| json!(s.data.as_ref().map(|data| &data.digest))),
         known("device_used", &|s| json!(s.summary.device)),
@@ -173,9 +175,8 @@ fn metrics(states: &[RunState], at: At) -> Vec<MetricDiff> {
         let read = states.iter().map(read).collect::<Vec<_>>();
         let values = read.iter().map(|r| r.map(|(_, value)| value)).collect::<Vec<_>>();
         let known = values.iter().enumerate().filter_map(|(i, value)| Some((i, (*value)?)));
-        let better = metric.higher_is_better.and_then(|higher| {
-            let ahead = |a: f64, b: f64| if higher { a > b } else { a < b };
-            let (place, value) = known.clone().reduce(|a, b| if ahead(b.1, a.1) { b } else { a })?;
+        let better = metric.higher_is_better.and_then(|_| {
+            let (place, value) = known.clone().reduce(|a, b| if metric.is_better(b.1, a.1) { b } else { a })?;
             let alone = known.clone().count() > 1 && known.filter(|(_, other)| *other == value).count() == 1;
             alone.then_some(place)
         });

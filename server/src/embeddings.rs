@@ -2,7 +2,9 @@
 
 use crate::api::Found;
 use crate::artifacts;
+use crate::conditional::IMMUTABLE;
 use crate::error::Error;
+use crate::state::Status;
 use crate::store::RunFolder;
 use axum::extract::{Path, Query};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -11,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::io;
 use trainer::event::Split;
+use trainer::npy;
 
 /// The largest coordinate; one more marks a point that is not finite.
 const STEPS: f64 = 65_534.0;
@@ -42,9 +45,9 @@ pub(crate) async fn read(
         Some(other) => return Err(Error::BadRequest(format!("format: got `{other}`, expected compact or npy"))),
     }
     let folder = run.folder.clone();
+    // Before the look: a run that isn't over, or is taken up again, may do an epoch once more.
+    let kept = if run.status() == Status::Finished { IMMUTABLE } else { "private, no-cache" };
     let points = tokio::task::spawn_blocking(move || of(&folder, split, number)).await??;
-    // An epoch happens once, so its embedding never changes.
-    let kept = "private, max-age=31536000, immutable";
     Ok(([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, kept)], compact(&points)).into_response())
 }
 
@@ -63,23 +66,7 @@ pub(crate) fn of(folder: &RunFolder, split: Split, epoch: u32) -> Result<Vec<[f3
         io::ErrorKind::NotFound => none(),
         _ => Error::Internal(format!("the embedding can't be read: {error}")),
     })?;
-    points(&bytes).ok_or_else(|| Error::Internal("the embedding's file is damaged".into()))
-}
-
-/// The points of a `.npy` file, (N, 2) f32 little-endian; `None` where the file is something else.
-/// The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
-fn points(npy: &[u8]) -> Option<Vec<[f32; 2]>> {
-    let rest = npy.strip_prefix(b"\x93NUMPY\x01\x00")?;
-    let (length, rest) = rest.split_first_chunk::<2>()?;
-    let (header, body) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-    let header = std::str::from_utf8(header).ok()?.replace(' ', "");
-    let count = header.split_once("'shape':(")?.1.split_once(",2)")?.0.parse::<usize>().ok()?;
-    let plain = header.contains("'descr':'<f4'") && header.contains("'fortran_order':False");
-    if !plain || body.len() != count.checked_mul(8)? {
-        return None;
-    }
-    let number = |bytes: &[u8]| Some(f32::from_le_bytes(bytes.try_into().ok()?));
-    body.chunks_exact(8).map(|pair| Some([number(&pair[..4])?, number(&pair[4..])?])).collect()
+    npy::to_pairs(&bytes).ok_or_else(|| Error::Internal("the embedding's file is damaged".into()))
 }
 
 /// The compact form that `docs/api.md` defines.
@@ -116,23 +103,6 @@ pub(crate) fn compact(points: &[[f32; 2]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn npy(header: &str, body: &[f32]) -> Vec<u8> {
-        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-        bytes.extend((header.len() as u16).to_le_bytes());
-        bytes.extend(header.as_bytes());
-        bytes.extend(body.iter().flat_map(|v| v.to_le_bytes()));
-        bytes
-    }
-
-    #[test]
-    fn a_numpy_file_becomes_points() {
-        let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }\n";
-        assert_eq!(points(&npy(header, &[1.0, 2.0, 3.0, 4.0])), Some(vec![[1.0, 2.0], [3.0, 4.0]]));
-        assert_eq!(points(&npy(header, &[1.0, 2.0])), None, "cut off");
-        assert_eq!(points(&npy(&header.replace("f4", "f8"), &[0.0; 4])), None, "another type");
-        assert_eq!(points(b"\x93NUMPY\x01\x00\xff\xff"), None);
-    }
 
     #[test]
     fn the_compact_form_keeps_the_ends_and_marks_what_is_not_finite() {

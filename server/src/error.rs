@@ -162,6 +162,7 @@ impl From<RecordError> for Error {
         match error {
             RecordError::NotOver | RecordError::Finished => Error::Conflict(error.to_string()),
             RecordError::Gone => Error::NotFound(error.to_string()),
+            RecordError::Checkpoint(none) => none.into(),
             _ => Error::Internal(error.to_string()),
         }
     }

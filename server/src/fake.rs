@@ -41,7 +41,8 @@ pub(crate) fn train(run: &Run, emit: &mut dyn FnMut(Emission)) -> RunEvent {
     RunEvent::Finished
 }
 
-fn epoch_done(spec: &RunSpec, epoch: u32) -> Emission {
+/// What the trainer tells at the end of an epoch.
+pub(crate) fn epoch_done(spec: &RunSpec, epoch: u32) -> Emission {
     let net = CenterNet::new(spec.network, spec.width, epoch.into(), &Device::Cpu).unwrap();
     let loss = CenterLoss::new(spec.distance, spec.lambda, 1, &Device::Cpu).unwrap();
     let sgd = Sgd::new(net.variables(), spec.momentum).unwrap();

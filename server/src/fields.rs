@@ -6,7 +6,7 @@
 
 use crate::pages::field_label;
 use crate::runs::now_ms;
-use crate::state::Summary;
+use crate::state::{Status, Summary};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -82,8 +82,6 @@ enum Source {
     Last(&'static str),
     Best(&'static str),
 }
-
-const STATUSES: &[&str] = &["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED", "INTERRUPTED"];
 
 /// The columns that the table of runs shows unless told otherwise.
 pub const USUAL_COLUMNS: &[&str] = &[
@@ -222,7 +220,7 @@ fn own() -> Vec<Field> {
     vec![
         words(
             own("status", "status", "Status", Word, "Where the run stands.", |r| text(Some(r.status.word()))),
-            STATUSES,
+            &Status::WORDS,
         ),
         own("name", "name", "Name", Text, "Its name for people.", |r| text(Some(&r.name))),
         words(

@@ -34,14 +34,13 @@ impl Figures {
     /// Takes in one more epoch.
     pub fn take(&mut self, report: &EpochReport) {
         for (name, &last) in &report.metrics {
-            let higher = METRICS.iter().find(|m| m.name == name).and_then(|m| m.higher_is_better);
+            let metric = METRICS.iter().find(|m| m.name == name && m.higher_is_better.is_some());
+            let better = |best: Option<f64>| {
+                metric.map(|metric| best.filter(|&best| !metric.is_better(last, best)).unwrap_or(last))
+            };
             match self.0.iter_mut().find(|(known, _)| known == name) {
-                None => self.0.push((interned(name), Figure { last, best: higher.map(|_| last) })),
-                Some((_, figure)) => {
-                    figure.last = last;
-                    let better = higher.map(|higher| if higher { f64::max } else { f64::min });
-                    figure.best = better.map(|better| figure.best.map_or(last, |best| better(best, last)));
-                }
+                None => self.0.push((interned(name), Figure { last, best: better(None) })),
+                Some((_, figure)) => *figure = Figure { last, best: better(figure.best) },
             }
         }
         // In memory as in JSON, so that a summary read back is equal.

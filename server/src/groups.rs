@@ -63,8 +63,7 @@ pub(crate) fn metric(name: &str) -> Result<&'static Metric, Error> {
 pub(crate) fn best(metric: &Metric, history: &[EpochReport]) -> Option<(u32, f64)> {
     let mut values = history.iter().filter_map(|report| Some((report.epoch, *report.metrics.get(metric.name)?)));
     match metric.higher_is_better {
-        Some(true) => values.reduce(|a, b| if b.1 > a.1 { b } else { a }),
-        Some(false) => values.reduce(|a, b| if b.1 < a.1 { b } else { a }),
+        Some(_) => values.reduce(|a, b| if metric.is_better(b.1, a.1) { b } else { a }),
         None => values.next_back(),
     }
 }
@@ -154,13 +153,14 @@ fn label(values: &Map<String, Value>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::state::LogLine;
     use trainer::event::{Geometry, RunEvent};
     use trainer::spec::{Distance, Network, Profile};
 
-    fn state(seed: u64, lambda: f64, distance: Distance, accuracies: &[f64], over: bool) -> RunState {
+    /// A run with these accuracies, one an epoch.
+    pub(crate) fn state(seed: u64, lambda: f64, distance: Distance, accuracies: &[f64], over: bool) -> RunState {
         let spec = RunSpec { seed, lambda, ..RunSpec::preset(Profile::Quick, Network::Deep, distance) };
         let line = |seq, event| LogLine { seq, time_ms: 0, event };
         let scheduled =

@@ -1,48 +1,53 @@
 //! The images behind the points, and their labels. Never downloads: only what this machine has is shown.
 
 use crate::App;
+use crate::conditional::IMMUTABLE;
 use crate::error::Error;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::sync::Arc;
 use trainer::data::{Images, SIDE};
 use trainer::event::Split;
-use trainer::spec::DatasetChoice;
 
-/// The set behind an address hardly ever changes, but another start may read another folder.
-const KEPT: &str = "private, max-age=3600";
 /// Images of a sheet: enough that thousands need no thousands of requests, few enough for a short address.
 const MOST_OF_A_SHEET: usize = 256;
 const SHEET_COLUMNS: usize = 16;
 
-/// `GET /data/{set}/labels/{split}`
+/// The images that are meant, where those of that word may be others.
+#[derive(Deserialize)]
+pub(crate) struct Meant {
+    digest: Option<String>,
+}
+
+/// `GET /data/{set}/labels/{split}?digest=…`
 pub(crate) async fn labels(
     State(app): State<Arc<App>>,
     Path((set, split)): Path<(String, String)>,
+    Query(Meant { digest }): Query<Meant>,
 ) -> Result<Response, Error> {
-    with_images(app, &set, &split, |images| {
-        let head = [(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, KEPT)];
-        Ok((head, images.labels().to_vec()).into_response())
+    with_images(app, set, &split, digest, |images| {
+        Ok(([(CONTENT_TYPE, "application/octet-stream")], images.labels().to_vec()).into_response())
     })
     .await
 }
 
-/// `GET /data/{set}/images/{split}/{index}.png`
+/// `GET /data/{set}/images/{split}/{index}.png?digest=…`
 pub(crate) async fn image(
     State(app): State<Arc<App>>,
     Path((set, split, file)): Path<(String, String, String)>,
+    Query(Meant { digest }): Query<Meant>,
 ) -> Result<Response, Error> {
     let index = file.strip_suffix(".png").and_then(|index| index.parse::<usize>().ok());
-    with_images(app, &set, &split, move |images| {
+    with_images(app, set, &split, digest, move |images| {
         let none = || {
             Error::NotFound(format!("there is no image `{file}`: they count from 0.png to {}.png", images.len() - 1))
         };
         let index = index.filter(|&index| index < images.len()).ok_or_else(none)?;
         let png =
             png(images.image(index)).map_err(|error| Error::Internal(format!("the image can't be drawn: {error}")))?;
-        Ok(([(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, KEPT)], png).into_response())
+        Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
     })
     .await
 }
@@ -51,26 +56,27 @@ pub(crate) async fn image(
 pub(crate) struct Wanted {
     #[serde(default)]
     indices: String,
+    digest: Option<String>,
 }
 
-/// `GET /data/{set}/sheet/{split}?indices=3,17,4`: these images in this order, row by row, as one picture.
+/// `GET /data/{set}/sheet/{split}?indices=3,17,4&digest=…`: these images in this order, row by row, as one picture.
 pub(crate) async fn sheet(
     State(app): State<Arc<App>>,
     Path((set, split)): Path<(String, String)>,
-    Query(Wanted { indices }): Query<Wanted>,
+    Query(Wanted { indices, digest }): Query<Wanted>,
 ) -> Result<Response, Error> {
     let numbers = indices.split(',').map(|index| index.parse::<usize>().ok()).collect::<Option<Vec<_>>>();
     let numbers = numbers.filter(|numbers| numbers.len() <= MOST_OF_A_SHEET).ok_or_else(|| {
         Error::BadRequest(format!("indices: expected 1 to {MOST_OF_A_SHEET} numbers of images, joined by commas"))
     })?;
-    with_images(app, &set, &split, move |images| {
+    with_images(app, set, &split, digest, move |images| {
         if let Some(index) = numbers.iter().find(|&&index| index >= images.len()) {
             let last = images.len() - 1;
             return Err(Error::NotFound(format!("there is no image {index}: they count from 0 to {last}")));
         }
         let pixels = numbers.iter().map(|&index| images.image(index)).collect::<Vec<_>>();
         let png = sheet_png(&pixels).map_err(|error| Error::Internal(format!("the sheet can't be drawn: {error}")))?;
-        Ok(([(CONTENT_TYPE, "image/png"), (CACHE_CONTROL, KEPT)], png).into_response())
+        Ok(([(CONTENT_TYPE, "image/png")], png).into_response())
     })
     .await
 }
@@ -78,20 +84,24 @@ pub(crate) async fn sheet(
 /// Answers from a split of a data set, on a thread that may wait for the disk.
 async fn with_images(
     app: Arc<App>,
-    set: &str,
+    set: String,
     split: &str,
+    digest: Option<String>,
     answer: impl FnOnce(&Images) -> Result<Response, Error> + Send + 'static,
 ) -> Result<Response, Error> {
-    let choice = DatasetChoice::from_word(set).filter(|choice| *choice != DatasetChoice::Auto);
-    let choice = choice.ok_or_else(|| Error::NotFound(format!("there is no data set `{set}`: mnist or generated")))?;
     let split = Split::from_word(split)
         .ok_or_else(|| Error::NotFound(format!("there is no split `{split}`: test or train")))?;
     let work = move || {
-        let dataset = app.datasets.look_up(choice).map_err(|error| Error::NotFound(error.to_string()))?;
-        answer(match split {
+        let dataset = app.datasets.look_up(&set, digest.as_deref())?;
+        let mut answer = answer(match split {
             Split::Test => &dataset.test,
             Split::Train => &dataset.train,
-        })
+        })?;
+        // What a digest names never changes; what only a word names may be another folder's at the next start.
+        if digest.is_some() {
+            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(IMMUTABLE));
+        }
+        Ok(answer)
     };
     tokio::task::spawn_blocking(work).await?
 }

@@ -20,7 +20,8 @@ use serde::Serialize;
 use std::io;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use trainer::event::Fork;
+use trainer::event::{DataInfo, Fork};
+use trainer::spec::DatasetChoice;
 
 /// `POST /runs/{id}/resume`
 pub(crate) async fn resume(
@@ -52,7 +53,13 @@ pub(crate) async fn fork(
     let parent = run.clone();
     let made = tokio::task::spawn_blocking(move || {
         let (_, bytes) = checkpoints::at(&parent.folder, &state, epoch)?;
-        let fork = Fork { run: parent.id.to_string(), epoch, sha256: crate::store::digest(&bytes) };
+        // A fork that names another set is meant to go on with other images.
+        let wants = |data: &&DataInfo| match order.spec.dataset {
+            DatasetChoice::Auto => true,
+            named => DatasetChoice::from_word(&data.set) == Some(named),
+        };
+        let data = state.images().filter(wants).cloned();
+        let fork = Fork { run: parent.id.to_string(), epoch, sha256: crate::store::digest(&bytes), data };
         order.fork = Some((fork, bytes));
         Ok::<_, Error>(app.scheduler.submit(vec![order])?)
     });

@@ -79,7 +79,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Err
     text.gauge("centerscope_build_info", "Version of the program.", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
 
     let runs = app.registry.newest_first();
-    let statuses = runs.iter().map(|run| run.peek(|summary, _| summary.status)).collect::<Vec<_>>();
+    let statuses = runs.iter().map(|run| run.peek(|summary| summary.status)).collect::<Vec<_>>();
     text.head("centerscope_runs", "gauge", "Runs by status.");
     for status in Status::ALL {
         let count = statuses.iter().filter(|one| **one == status).count();
@@ -158,13 +158,13 @@ type Figure = fn(&Training) -> Option<f64>;
 
 impl Training {
     fn of(run: &Run) -> Training {
-        run.peek(|summary, spec| {
+        run.peek(|summary| {
             let images_per_s = summary.images_per_s.filter(|speed| *speed > 0.0);
             Training {
                 id: summary.id.to_string(),
                 label: summary.label.clone(),
                 images_per_s,
-                step_s: images_per_s.zip(spec).map(|(speed, spec)| spec.batch_size as f64 / speed),
+                step_s: images_per_s.map(|speed| summary.spec.batch_size as f64 / speed),
                 epochs: summary.epoch.into(),
             }
         })

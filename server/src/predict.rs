@@ -23,7 +23,6 @@ use trainer::event::{CLASSES, Split};
 use trainer::measure::nearest;
 use trainer::npy;
 use trainer::recogniser::Recogniser;
-use trainer::spec::DatasetChoice;
 
 /// Networks kept ready: a comparison's six, and two more for who moves the clock.
 const KEPT: usize = 8;
@@ -179,10 +178,7 @@ async fn load(app: &Arc<App>, run: &Arc<Run>, epoch: u32) -> Result<Arc<Ready>, 
         let name = Split::Test.embedding_artifact(recogniser.epoch).parse();
         let bytes = name.ok().and_then(|name| run.folder.read(&name).ok());
         let embedding = bytes.and_then(|bytes| npy::to_pairs(&bytes)).unwrap_or_default();
-        let dataset = state.data.and_then(|data| {
-            let dataset = app.datasets.look_up(DatasetChoice::from_word(&data.set)?).ok()?;
-            (dataset.info.digest == data.digest).then_some(dataset)
-        });
+        let dataset = state.data.and_then(|data| app.datasets.look_up(&data.set, Some(&data.digest)).ok());
         let ready = Arc::new(Ready { recogniser, embedding, dataset });
         app.networks.put((run.id, epoch), ready.clone());
         Ok(ready)

@@ -14,8 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::thread;
 use tokio::sync::mpsc;
-use trainer::data::DataProgress;
 use trainer::event::{Emission, RunEvent};
+use trainer::spec::DatasetChoice;
 use trainer::train::{Outcome, train};
 
 /// Events that may wait for the disk before the trainer does.
@@ -83,20 +83,16 @@ pub fn train_run(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission))
 fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> Result<Outcome, String> {
     let state = run.read().map_err(|error| error.to_string())?;
     let spec = &state.summary.spec;
-    let mut last = String::new();
-    // A download repeats itself while its bytes grow; the log takes each sentence once.
-    let mut say = |message: String| {
-        if message != last {
-            emit(RunEvent::Preparing { message: message.clone() }.into());
-            last = message;
-        }
-    };
-    say("loading the data set".into());
-    let loaded = datasets.load(spec.dataset, &mut |progress: &DataProgress| say(progress.to_string()));
-    let dataset = loaded.map_err(|error| error.to_string())?;
+    let mut say = |message: &str| emit(RunEvent::Preparing { message: message.into() }.into());
+    say("loading the data set");
+    let before = state.images();
+    // A run goes on with the images that it began with, though `auto` may find others by now.
+    let own = before.filter(|_| spec.dataset == DatasetChoice::Auto);
+    let choice = own.and_then(|data| DatasetChoice::from_word(&data.set)).unwrap_or(spec.dataset);
+    let Some(dataset) = datasets.load(choice, run.stop_flag(), &mut say)? else { return Ok(Outcome::Stopped) };
     // Once the images are there: the growth of this process is the runs' alone, as far as can be.
     let _promise = room::promise(spec)?;
-    if let Some(before) = state.data.as_ref().filter(|before| before.digest != dataset.info.digest) {
+    if let Some(before) = before.filter(|before| before.digest != dataset.info.digest) {
         let (before, now) = (&before.name, &dataset.info.name);
         return Err(format!(
             "the run began with other images ({before}) than those that are here now ({now}): \
@@ -106,7 +102,7 @@ fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> 
     let from = match state.summary.epoch {
         0 => None,
         epoch => {
-            say(format!("reading the checkpoint of epoch {epoch}"));
+            say(&format!("reading the checkpoint of epoch {epoch}"));
             let (from, _) = checkpoints::at(&run.folder, &state, epoch).map_err(|error| error.to_string())?;
             Some(from)
         }
@@ -236,8 +232,8 @@ mod tests {
                 let resumed = if good % 2 == 0 { &*run } else { &again };
                 if resumed.status() != Status::Finished {
                     let taken = resumed.take_up(|folder, state| {
-                        let (epoch, damaged) = checkpoints::newest(folder, state);
-                        RunEvent::Resumed { epoch, damaged }
+                        let (epoch, damaged) = checkpoints::newest(folder, state)?;
+                        Ok(RunEvent::Resumed { epoch, damaged })
                     });
                     assert!(taken.unwrap(), "{place}");
                     assert_eq!(resumed.summary().epoch as usize, seen.len(), "{place}");

@@ -27,7 +27,6 @@ use std::io::Write;
 use std::sync::Arc;
 use trainer::event::Split;
 use trainer::measure::{METRICS, MILESTONES};
-use trainer::spec::DatasetChoice;
 
 /// Bytes of points at most, before the text form makes them a third larger: with the images, less than 10 MB in all.
 const MOST_POINT_BYTES: usize = 4_500_000;
@@ -65,9 +64,7 @@ fn page(app: &App, runs: &[Arc<Run>], mut states: Vec<RunState>, made_ms: u64) -
     let Some(data) = states.iter().find_map(|state| state.data.clone()) else {
         return Err(Error::Unprocessable("these runs have no points yet: come back after their first epoch".into()));
     };
-    let choice = DatasetChoice::from_word(&data.set);
-    let choice = choice.ok_or_else(|| Error::Internal(format!("there is no data set `{}`", data.set)))?;
-    let dataset = app.datasets.look_up(choice).map_err(|error| Error::NotFound(error.to_string()))?;
+    let dataset = app.datasets.look_up(&data.set, Some(&data.digest))?;
     let images = &dataset.test;
 
     let mut block = Block::default();
@@ -81,7 +78,7 @@ fn page(app: &App, runs: &[Arc<Run>], mut states: Vec<RunState>, made_ms: u64) -
             block.put(address, &embeddings::compact(&points));
         }
     }
-    block.put(format!("/data/{}/labels/test", data.set), images.labels());
+    block.put(format!("/data/{}/labels/test?digest={}", data.set, data.digest), images.labels());
     let pixels = (0..images.len()).flat_map(|index| images.image(index)).copied().collect::<Vec<_>>();
     block.put(format!("/data/{}/images/test", data.set), &pixels);
 

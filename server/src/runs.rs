@@ -11,6 +11,7 @@
 mod writing;
 
 use crate::changes::Changes;
+use crate::checkpoints::NoCheckpoint;
 use crate::run_files;
 use crate::runs::writing::{name, named, recover};
 use crate::series::{self, Thinned};
@@ -23,7 +24,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use trainer::event::{Emission, RunEvent};
-use trainer::spec::RunSpec;
 
 /// One run: its folder, what is known of it, and the bells that ring at new lines.
 #[derive(Debug)]
@@ -89,6 +89,9 @@ pub enum RecordError {
     /// The run was deleted.
     #[error("the run was deleted: restore it from the trash first")]
     Gone,
+    /// There is nothing to go on from.
+    #[error(transparent)]
+    Checkpoint(#[from] NoCheckpoint),
     /// The log makes no sense.
     #[error("the run's log can't be understood: {0}")]
     Log(#[from] LogError),
@@ -234,7 +237,7 @@ impl Run {
 
     /// Where the run stands.
     pub fn status(&self) -> Status {
-        self.peek(|summary, _| summary.status)
+        self.peek(|summary| summary.status)
     }
 
     /// Waits until the run is over, but not longer than `patience`.
@@ -245,11 +248,10 @@ impl Run {
         let _ = tokio::time::timeout(patience, over).await;
     }
 
-    /// Looks at the summary, and at the spec of a run that isn't over, without a copy.
-    pub fn peek<T>(&self, see: impl FnOnce(&Summary, Option<&RunSpec>) -> T) -> T {
+    /// Looks at the summary without a copy.
+    pub fn peek<T>(&self, see: impl FnOnce(&Summary) -> T) -> T {
         match &*self.memory() {
-            Memory::Whole { state, .. } => see(&state.summary, Some(&state.summary.spec)),
-            Memory::Summary(summary) => see(summary, None),
+            Memory::Whole { summary, .. } | Memory::Summary(summary) => see(summary),
         }
     }
 

@@ -139,12 +139,13 @@ impl Scheduler {
     /// the disk.
     ///
     /// # Errors
-    /// The queue is full, the server is about to end, the run has finished or was deleted, or the disk refuses.
+    /// The queue is full, the server is about to end, the run has finished or was deleted, it is a fork whose beginning is lost,
+    /// or the disk refuses.
     pub fn resume(self: &Arc<Self>, run: &Arc<Run>) -> Result<(), SubmitError> {
         self.reserve(1)?;
         let taken = run.take_up(|folder, state| {
-            let (epoch, damaged) = checkpoints::newest(folder, state);
-            RunEvent::Resumed { epoch, damaged }
+            let (epoch, damaged) = checkpoints::newest(folder, state)?;
+            Ok(RunEvent::Resumed { epoch, damaged })
         });
         {
             let mut desk = self.desk();

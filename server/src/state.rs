@@ -120,6 +120,11 @@ impl RunState {
         state.ok_or(LogError::NoBeginning)
     }
 
+    /// The images that it sees: those in use, or, of a fork that hasn't begun, those that it is to go on with.
+    pub fn images(&self) -> Option<&DataInfo> {
+        self.data.as_ref().or_else(|| self.summary.fork.as_ref()?.data.as_ref())
+    }
+
     /// The state after a log's first line.
     ///
     /// # Errors
@@ -147,6 +152,7 @@ impl RunState {
             step: 0,
             steps: 0,
             data_name: None,
+            data_digest: None,
             device: None,
             test_accuracy: None,
             best_test_accuracy: None,
@@ -204,7 +210,7 @@ impl RunState {
             RunEvent::Epoch(report) => {
                 self.epoch(report);
                 self.history.push((**report).clone());
-                self.summary.reached = reached(&self.history);
+                self.summary.reached = self.milestones();
                 self.summary.curves = Curves::of(&self.history);
                 for name in &report.artifacts {
                     let record = FileRecord { epoch: report.epoch, sha256: report.sha256.get(name).cloned() };
@@ -224,6 +230,7 @@ impl RunState {
         self.summary.started_ms.get_or_insert(time_ms);
         self.summary.steps = start.steps_per_epoch;
         self.summary.data_name = Some(start.data.name.clone());
+        self.summary.data_digest = Some(start.data.digest.clone());
         self.summary.device = Some(start.device.clone());
         self.data = Some(start.data.clone());
         self.train_images = Some(start.train_images);
@@ -248,6 +255,11 @@ impl RunState {
         summary.train_loss = metric("train_loss").or(summary.train_loss);
         summary.images_per_s = metric("images_per_s").or(summary.images_per_s);
         summary.metrics.take(report);
+    }
+
+    /// The milestones that it reached; none of a fork, which may have passed them while its epochs were another run's.
+    fn milestones(&self) -> BTreeMap<String, u32> {
+        if self.summary.fork.is_some() { BTreeMap::new() } else { reached(&self.history) }
     }
 
     fn edit(&mut self, edit: &Edit) {
@@ -281,7 +293,7 @@ impl RunState {
         history.iter().for_each(|report| self.epoch(report));
         self.summary.curves = Curves::of(&history);
         self.history = history;
-        self.summary.reached = reached(&self.history);
+        self.summary.reached = self.milestones();
     }
 
     fn end(&mut self, status: Status, reason: Option<&String>, time_ms: u64) {
@@ -387,6 +399,16 @@ mod tests {
         assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.8), Some(0.96)));
         assert_eq!(run.reached, BTreeMap::from([("epochs_to_95".to_string(), 1)]), "falling back takes nothing away");
         assert_eq!((run.ended_ms, run.reason.as_deref()), (Some(7000), Some("by hand")));
+    }
+
+    #[test]
+    fn a_fork_tells_no_epoch_at_which_it_got_good() {
+        let mut log = log();
+        let fork = json!({"run": "other", "epoch": 1, "sha256": "00"});
+        log[0] = log[0].replace("\"comparison\"", &format!("\"fork\":{fork},\"comparison\""));
+        let forked = RunState::replay(RunId::fresh(), log[..5].iter().map(String::as_str)).unwrap();
+        assert_eq!((forked.summary.fork.is_some(), forked.summary.test_accuracy), (true, Some(0.96)));
+        assert!(forked.summary.reached.is_empty(), "its run may have got there before: {:?}", forked.summary.reached);
     }
 
     #[test]

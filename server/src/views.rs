@@ -100,16 +100,25 @@ fn together<'a>(newest_first: &'a [Arc<Summary>], run: &'a Summary) -> Vec<&'a S
 pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Arc<Run>>, Error> {
     let asked = pairs.into_iter().filter(|(name, _)| name == "runs").map(|(_, ids)| ids);
     let runs = listed(app, &asked.collect::<Vec<_>>().join(","), MOST)?;
-    let data = runs.iter().filter_map(|run| run.summary().data_name.clone()).collect::<BTreeSet<_>>();
-    if data.len() > 1 {
-        let names = data.into_iter().collect::<Vec<_>>().join(" and ");
+    let data = runs.iter().map(|run| run.summary()).filter(|run| run.data_name.is_some()).collect::<Vec<_>>();
+    if data.windows(2).any(|pair| other_images(&pair[0], &pair[1])) {
+        let names = data.iter().filter_map(|run| run.data_name.as_deref()).collect::<BTreeSet<_>>();
+        let names = names.into_iter().collect::<Vec<_>>().join(" and ");
         let detail = format!(
             "these runs saw different images ({names}), so point i would not be the same image in each plot: \
-                 compare runs of one data set"
+             compare runs of one data set"
         );
         return Err(Error::Unprocessable(detail));
     }
     Ok(runs)
+}
+
+/// Whether two runs saw different images. Summaries of older versions know the name of theirs only.
+fn other_images(a: &Summary, b: &Summary) -> bool {
+    match (&a.data_digest, &b.data_digest) {
+        (Some(a), Some(b)) => a != b,
+        _ => a.data_name != b.data_name,
+    }
 }
 
 /// `GET /compare?runs=a,b,c`, or `?runs=a&runs=b`, as the table of runs sends it without JavaScript.

@@ -11,6 +11,7 @@ import { Transport } from "./transport.js";
 import { usualState, viewOf } from "./address.js";
 import { showChanges } from "./changes.js";
 import { h, role, say } from "./dom.js";
+import { imageUrl } from "./images.js";
 import { hasEnded, newestEpoch, reportAt } from "./fold.js";
 import { onThemeChange, readPalette } from "./palette.js";
 import { percent } from "./format.js";
@@ -317,8 +318,8 @@ export class Comparison {
     element.hidden = !open;
     if (!open && !this.#drawPanel) return;
     const source = (index) => {
-      const set = this.runs.find((run) => run.data)?.data.set;
-      return set ? `/data/${set}/images/test/${index}.png` : null;
+      const data = this.runs.find((run) => run.data)?.data;
+      return data ? imageUrl(data, "test", index) : null;
     };
     this.#drawPanel ??= import("./draw.js").then(
       ({ DrawPanel }) =>

@@ -103,16 +103,16 @@ export class EmbeddingStore {
     return this.#under_way.get(key);
   }
 
-  /** The labels if they are here already, else undefined. */
-  peekLabels(set, split) {
-    return this.#labelsHere.get(`${set}/${split}`);
+  /** The labels of a run's `data` if they are here already, else undefined. */
+  peekLabels(data, split) {
+    return this.#labelsHere.get(`${data.digest}/${split}`);
   }
 
   /** One byte an image, 0–9. */
-  labels(set, split) {
-    const key = `${set}/${split}`;
+  labels(data, split) {
+    const key = `${data.digest}/${split}`;
     if (!this.#labels.has(key)) {
-      const work = this.#read(`/data/${set}/labels/${split}`).then((buffer) => new Uint8Array(buffer));
+      const work = this.#read(`/data/${data.set}/labels/${split}?digest=${data.digest}`).then((buffer) => new Uint8Array(buffer));
       work.then(
         (labels) => this.#labelsHere.set(key, labels),
         () => this.#labels.delete(key),
@@ -130,6 +130,9 @@ export class EmbeddingStore {
 
 async function fetchBuffer(url) {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw new Error(problem.detail ?? `${url} answered ${response.status}`);
+  }
   return response.arrayBuffer();
 }

@@ -133,7 +133,7 @@ function drawHead(context, panels, palette) {
   const title = panels.length > 1 ? panels.map((panel) => panel.run.label).join(" · ") : run.name;
   const epochs = new Set(panels.map((panel) => panel.shown.report.epoch));
   const epoch = epochs.size === 1 ? `epoch ${[...epochs][0]}` : `epochs ${[...epochs].join(", ")}`;
-  const what = `${epoch} · ${grouped(shown.embedding.n)} ${shown.split} images of ${run.data?.name ?? shown.set}`;
+  const what = `${epoch} · ${grouped(shown.embedding.n)} ${shown.split} images of ${shown.data.name}`;
   const note = panels.length > 1 ? " · axes of two networks are not comparable as such" : "";
   write(context, cut(title, LONGEST_NAME * columnsOf(panels.length)), MARGIN, MARGIN + 18, "700 20px", palette.ink);
   write(context, what + note, MARGIN, MARGIN + 40, "400 13px", palette.muted);

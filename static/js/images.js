@@ -1,18 +1,18 @@
 // Where the pictures of images are: on the server, unless the page brings its own.
 
 let source = {
-  image: (set, split, index) => `/data/${set}/images/${split}/${index}.png`,
-  sheet: (set, split, indices) => `/data/${set}/sheet/${split}?indices=${indices.join()}`,
+  image: (data, split, index) => `/data/${data.set}/images/${split}/${index}.png?digest=${data.digest}`,
+  sheet: (data, split, indices) => `/data/${data.set}/sheet/${split}?indices=${indices.join()}&digest=${data.digest}`,
 };
 
-/** The address of image `index` of a data set's split. */
-export function imageUrl(set, split, index) {
-  return source.image(set, split, index);
+/** The address of image `index` of a split of a run's `data`. */
+export function imageUrl(data, split, index) {
+  return source.image(data, split, index);
 }
 
 /** The address of several images in one picture, row by row. */
-export function sheetUrl(set, split, indices) {
-  return source.sheet(set, split, indices);
+export function sheetUrl(data, split, indices) {
+  return source.sheet(data, split, indices);
 }
 
 /** A page without a server behind it says where its pictures are: functions as above, {image, sheet}. */

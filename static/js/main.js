@@ -82,7 +82,7 @@ function fetchAhead(runs, { epoch, split }) {
   for (const run of runs) {
     const report = reportAt(run, epoch || newestEpoch(run));
     if (!report || !run.data) continue;
-    for (const fetched of [store.labels(run.data.set, split), store.load(run.id, report.epoch, split)]) fetched.catch(() => {});
+    for (const fetched of [store.labels(run.data, split), store.load(run.id, report.epoch, split)]) fetched.catch(() => {});
   }
 }
 

@@ -44,15 +44,15 @@ export class Feed {
     const { at, split, ahead, over } = this.#wish;
     const { run } = this.#panel;
     const moment = momentOf(run, at);
-    const set = run.data?.set;
-    if (!moment || !set) return;
+    const { data } = run;
+    if (!moment || !data) return;
     const fixed = over && over.reference !== run ? momentOf(over.reference, at) : null;
     const shownOf = (report, below) => {
       const embedding = report && this.#store.peek(run.id, report.epoch, split);
-      const labels = this.#store.peekLabels(set, split);
+      const labels = this.#store.peekLabels(data, split);
       const alignment = embedding && below ? over.alignments.peek(run.id, report.epoch, over.reference.id, below.epoch) : null;
       if (!embedding || !labels || alignment === undefined) return null;
-      return { epoch: report.epoch, split, set, report, embedding, labels, alignment };
+      return { epoch: report.epoch, split, data, report, embedding, labels, alignment };
     };
     const pairs = [
       [moment.from, fixed?.from],
@@ -65,19 +65,19 @@ export class Feed {
     }
     if (this.#busy || this.#retry) return;
     const missing = pairs.filter(([report, below]) => report && !shownOf(report, below));
-    if (missing.length) this.#fetch(missing, set, split, over);
+    if (missing.length) this.#fetch(missing, data, split, over);
     else if (ahead && !moment.to) {
       const next = momentOf(run, moment.from.epoch + 1)?.from;
       if (next !== moment.from && !this.#store.peek(run.id, next.epoch, split)) this.#store.load(run.id, next.epoch, split).catch(() => {});
     }
   }
 
-  async #fetch(pairs, set, split, over) {
+  async #fetch(pairs, data, split, over) {
     const { run } = this.#panel;
     this.#busy = true;
     try {
       await Promise.all([
-        this.#store.labels(set, split),
+        this.#store.labels(data, split),
         ...pairs.flatMap(([report, below]) => [
           this.#store.load(run.id, report.epoch, split),
           below && over.alignments.load(run.id, report.epoch, over.reference.id, below.epoch),

@@ -4,9 +4,13 @@ import { h } from "./dom.js";
 import { metricValue, roughly } from "./format.js";
 import { hasEnded, reportAt, runSecondsLeft } from "./fold.js";
 
-/** A metric's value: of an epoch's report, or, for a milestone, the first epoch of the run that reached it. Pure. */
+/**
+ * A metric's value: of an epoch's report, or, for a milestone, the first epoch of the run that reached it (a fork may have passed it
+ * while its epochs were another run's, and has none). Pure.
+ */
 export function valueOf(metric, run, report) {
   if (metric.test_accuracy === undefined) return report?.metrics[metric.name] ?? NaN;
+  if (run.fork) return NaN;
   return run.history.find((r) => r.metrics.test_accuracy >= metric.test_accuracy)?.epoch ?? NaN;
 }
 

@@ -16,7 +16,7 @@ export class Panel {
   onDrawn = null;
   #undrawn = null; // the report whose points no frame has shown yet
   drawnEpoch = 0; // of the points in the last frame
-  shown = null; // {epoch, split, set, report, embedding, labels, alignment}
+  shown = null; // {epoch, split, data, report, embedding, labels, alignment}
   refused = ""; // why its points are not shown beside the others
   #element;
   #card;
@@ -187,11 +187,11 @@ export class Panel {
     const place = index >= 0 && this.shown ? this.scatter.markPlace() : null;
     this.#card.hidden = !place;
     if (!place) return;
-    const { report, labels, split, set, embedding } = this.shown;
+    const { report, labels, split, data, embedding } = this.shown;
     const label = labels[index];
     const guess = predict(report.geometry.weight, report.geometry.bias, embedding.x[index], embedding.y[index]);
     const [image, text] = this.#card.children;
-    const source = imageUrl(set, split, index);
+    const source = imageUrl(data, split, index);
     if (image.getAttribute("src") !== source) image.setAttribute("src", source);
     const right = guess === label;
     text.children[0].replaceChildren(

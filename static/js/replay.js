@@ -33,16 +33,16 @@ function draw(images, columns) {
   return canvas.toDataURL();
 }
 
-/** Where the page finds its pictures: drawn from the pixels that `of(set, split, index)` gives. */
+/** Where the page finds its pictures: drawn from the pixels that `of(data, split, index)` gives. */
 function drawnFrom(of) {
   const sheets = new Lru(MOST_SHEETS);
   return {
-    image: (set, split, index) => draw([of(set, split, index)], 1),
-    sheet: (set, split, indices) => {
+    image: (data, split, index) => draw([of(data, split, index)], 1),
+    sheet: (data, split, indices) => {
       // The strip asks for each of its cells.
-      const key = `${set}/${split}/${indices}`;
+      const key = `${split}/${indices}`;
       let url = sheets.get(key);
-      if (!url) sheets.set(key, (url = draw(indices.map((index) => of(set, split, index)), SHEET_COLUMNS)), 1);
+      if (!url) sheets.set(key, (url = draw(indices.map((index) => of(data, split, index)), SHEET_COLUMNS)), 1);
       return url;
     },
   };
@@ -58,7 +58,7 @@ async function start() {
     const [begin, length] = files[address];
     return bytes.slice(begin, begin + length);
   };
-  setImageSource(drawnFrom((set, split, index) => new Uint8Array(bytes, files[`/data/${set}/images/${split}`][0] + index * SIDE * SIDE, SIDE * SIDE)));
+  setImageSource(drawnFrom(({ set }, split, index) => new Uint8Array(bytes, files[`/data/${set}/images/${split}`][0] + index * SIDE * SIDE, SIDE * SIDE)));
   const byId = new Map(runs.map((run) => [run.id, run]));
   const silent = { get: (id) => byId.get(id), subscribe() {} };
   const root = document.querySelector("[data-comparison]");

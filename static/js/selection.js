@@ -49,17 +49,17 @@ export class Selection {
   }
 
   async #fetch(rule, split) {
-    const set = this.#set;
+    const data = this.#data;
     await Promise.all([
-      set && this.#store.labels(set, split),
+      data && this.#store.labels(data, split),
       ...this.#reports(rule).map(({ run, report }) => this.#store.load(run.id, report.epoch, split)),
     ]);
   }
 
   /** The indices, null while something is missing. */
   #apply(rule, split) {
-    const set = this.#set;
-    const labels = set && this.#store.peekLabels(set, split);
+    const data = this.#data;
+    const labels = data && this.#store.peekLabels(data, split);
     if (!labels) return null;
     const shown = (run, report) => this.#store.peek(run.id, report.epoch, split);
     if (this.#reports(rule).some(({ run, report }) => !shown(run, report))) return null;
@@ -78,8 +78,8 @@ export class Selection {
     return evaluate(rule, { n: this.#count(split), labels, guesses });
   }
 
-  get #set() {
-    return this.#runs.find((run) => run.data)?.data.set;
+  get #data() {
+    return this.#runs.find((run) => run.data)?.data;
   }
 
   /** How many images a split has, in the run that saw most of them. */

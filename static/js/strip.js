@@ -87,7 +87,7 @@ export class Strip {
 
   #make(place) {
     const index = this.#indices[place];
-    const { labels, set, split } = this.shown;
+    const { labels, data, split } = this.shown;
     const label = labels[index];
     const wrong = this.#panels.filter(({ guesses }) => guesses[index] !== label);
     const disagree = disagreeOn(this.#panels.map(({ guesses }) => guesses), index);
@@ -96,7 +96,7 @@ export class Strip {
     const at = place - sheet * SHEET;
     const said = this.#panels.map(({ name, guesses }) => `${name}: ${guesses[index] ?? "not seen"}`).join(" · ");
     const image = h("i", { class: "image" });
-    image.style.backgroundImage = `url("${sheetUrl(set, split, wanted)}")`;
+    image.style.backgroundImage = `url("${sheetUrl(data, split, wanted)}")`;
     image.style.backgroundSize = `${SHEET_COLUMNS * SIDE}px auto`;
     image.style.backgroundPosition = `${-(at % SHEET_COLUMNS) * SIDE}px ${-Math.floor(at / SHEET_COLUMNS) * SIDE}px`;
     const cell = h(

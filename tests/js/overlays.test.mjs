@@ -59,6 +59,8 @@ test("a milestone is a fact of the run, a metric of an epoch", () => {
   const run = { history, status: "RUNNING", epochs: 8, epoch: 4 };
   assert.equal(valueOf({ name: "test_accuracy" }, run, history[2]), 0.94);
   assert.deepEqual([0.95, 0.98, 0.99].map((least) => valueOf({ name: "m", test_accuracy: least }, run, history[0])), [2, 4, NaN]);
+  const fork = { ...run, fork: { run: "a", epoch: 1 } };
+  assert.ok(Number.isNaN(valueOf({ name: "m", test_accuracy: 0.95 }, fork, history[0])), "its run may have got there before");
   assert.ok(Number.isNaN(valueOf({ name: "silhouette" }, run, null)));
   assert.notEqual(numbersKey([run], 2), numbersKey([run], 3));
   assert.notEqual(numbersKey([run], 2), numbersKey([{ ...run, status: "FINISHED" }], 2));

@@ -8,7 +8,7 @@ import { BucketGrid } from "../../static/js/grid.js";
 import { drawOrder } from "../../static/js/order.js";
 import { linearTicks, logTicks } from "../../static/js/ticks.js";
 import { deviceAndPrecision, compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
-import { Lru, parseEmbedding } from "../../static/js/embeddings.js";
+import { EmbeddingStore, Lru, parseEmbedding } from "../../static/js/embeddings.js";
 import { streamUrl } from "../../static/js/stream.js";
 import { align, runningLoss } from "../../static/js/charts.js";
 import { bestOf } from "../../static/js/numbers.js";
@@ -245,7 +245,6 @@ test("several numbers in a field are a list or a range", () => {
   assert.equal(startLabel({ variants: ["v1.0", "v1.1"] }), "Start comparison");
   assert.equal(startLabel({ variants: ["v1.0", "v1.1"], seed: [1, 2] }), "Start sweep");
   assert.match(planned({ count: 15, estimated_seconds: 540, basis: "by the speed of 3 finished runs" }), /^15 runs, about 9 min by/);
-  assert.equal(planned({ problem: { field: "epochs", value: "ab", expected: "a number", detail: "…" } }), "epochs: expected a number.");
   assert.match(planned({ count: 1, estimated_seconds: null, basis: "unknown: none has finished" }), /^1 run, time unknown/);
 });
 
@@ -352,4 +351,13 @@ test("a plot as a table says where each class lies and how it is recognised", ()
   assert.equal(caption, "a, epoch 2");
   assert.deepEqual(rows[2], ["2", "4", "75.0\u202f%", "2.00, −2.00", "2.00, −2.00"]);
   assert.deepEqual(classFigures({ name: "a" }, null).rows, []);
+});
+
+test("labels are asked for and kept by the digest of the images, since other images may have the same word", async () => {
+  const asked = [];
+  const store = new EmbeddingStore(async (address) => new Uint8Array([asked.push(address)]).buffer);
+  const [fashion, letters] = ["aa", "bb"].map((digest) => ({ set: "mnist", digest }));
+  await Promise.all([fashion, letters, fashion].map((data) => store.labels(data, "test")));
+  assert.deepEqual(asked, ["/data/mnist/labels/test?digest=aa", "/data/mnist/labels/test?digest=bb"]);
+  assert.deepEqual([fashion, letters].map((data) => [...store.peekLabels(data, "test")]), [[1], [2]]);
 });

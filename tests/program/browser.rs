@@ -161,7 +161,8 @@ async fn a_point_tells_which_image_it_is_in_every_plot() {
         .until(&format!("{pictures}.filter((image) => image.complete && image.naturalWidth === 28).length === 3"))
         .await;
     let sources = browser.value(&format!("{pictures}.map((image) => image.getAttribute('src'))")).await;
-    let source = format!("/data/generated/images/test/{image}.png");
+    let digest = &finished().site.get(&format!("/runs/{}", finished().ids[0])).json()["data_digest"];
+    let source = format!("/data/generated/images/test/{image}.png?digest={}", digest.as_str().unwrap());
     assert_eq!(sources, json!([source, source, source]));
     let cards =
         browser.value("[...document.querySelectorAll('.card:not([hidden])')].map((card) => card.innerText)").await;

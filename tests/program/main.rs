@@ -14,6 +14,7 @@ mod fuzz;
 mod geometry;
 mod guards;
 mod hostile;
+mod images;
 mod live;
 mod operations;
 mod pages;

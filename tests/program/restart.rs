@@ -40,7 +40,7 @@ fn torn_run(runs_dir: &Path, data: &str) -> String {
     let spec = json!({"network": "deep", "distance": "root", "lambda": 1.0, "seed": 3, "epochs": 9, "batch_size": 64,
         "lr": 0.01, "center_lr": 0.5, "momentum": 0.9, "lr_step": 20, "lr_gamma": 0.8, "width": 0.25,
         "train_images": 12000, "dataset": "auto", "device": "auto"});
-    let data = json!({"set": "mnist", "name": data, "train_images": 60000, "test_images": 10000, "digest": "00"});
+    let data = json!({"set": "mnist", "name": data, "train_images": 60000, "test_images": 10000, "digest": data});
     let lines = [
         json!({"seq": 1, "time_ms": 1000, "type": "scheduled", "name": "torn", "comparison": null, "spec": spec}),
         json!({"seq": 2, "time_ms": 2000, "type": "started", "data": data, "train_images": 12000,

@@ -63,6 +63,8 @@ fn a_resumed_run_equals_an_uninterrupted_one_to_the_bit() {
     let whole = site.start_runs(request.clone()).remove(0);
     let broken = stopped_after(&site, &request, 2);
     let best = state(&site, &broken)["best_test_accuracy"].clone();
+    let kept = |id: &str| site.get(&format!("/runs/{id}/embeddings/1")).header("cache-control").to_string();
+    assert_eq!(kept(&broken), "private, no-cache", "it may do its epochs once more");
 
     let resumed = resume(&site, &broken);
     assert_eq!((resumed["id"].as_str(), resumed["reason"].is_null()), (Some(broken.as_str()), true));
@@ -80,6 +82,7 @@ fn a_resumed_run_equals_an_uninterrupted_one_to_the_bit() {
     let log = fs::read_to_string(home.path().join(&broken).join("events.jsonl")).unwrap();
     assert_eq!(log.lines().filter(|line| line.contains("\"type\":\"resumed\"")).count(), 1, "asked twice, done once");
 
+    assert!(kept(&broken).contains("immutable"), "a finished run does no epoch again");
     let again = site.send("POST", &format!("/runs/{broken}/resume"), &[], b"");
     assert_eq!(again.status, 409);
     assert!(again.text().contains("fork it"), "{}", again.text());
@@ -170,6 +173,14 @@ fn a_fork_goes_on_from_another_runs_checkpoint_with_other_values() {
     let epochs = forked["history"].as_array().unwrap().iter().map(|r| r["epoch"].as_u64().unwrap());
     assert_eq!(epochs.collect::<Vec<_>>(), [2, 3], "its epochs count on");
     assert!(forked["files"]["checkpoints/start.safetensors"]["sha256"].is_string());
+
+    // Whoever sets it beside its run is told whence it comes, and nothing claims that its settings were its own all along.
+    let diff = site.get(&format!("/diff?runs={parent},{id}")).json();
+    let lineage = diff["circumstances"].as_array().unwrap().iter().find(|row| row["field"] == "forked_from").unwrap();
+    assert_eq!(lineage["values"], json!([null, format!("{parent} after epoch 1")]));
+    assert!(site.get_page(&format!("/diff?runs={parent},{id}")).text().contains("after epoch 1"));
+    let claims = site.get("/claims?field=lambda&a=0.25&b=1&metric=test_accuracy&at=best").json();
+    assert_eq!(claims["claims"][0]["findings"][0]["pairs"], json!([]), "{claims}");
 
     // With the same values it is the parent.
     let same = fork(json!({"epoch": 1})).json()["runs"][0]["id"].as_str().unwrap().to_string();

@@ -96,6 +96,9 @@ pub struct Fork {
     pub epoch: u32,
     /// SHA-256 of the checkpoint, in hexadecimal.
     pub sha256: String,
+    /// The images that the other run saw, where the fork is to go on with them. Logs of older versions don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataInfo>,
 }
 
 /// The circumstances under which a run trains.

@@ -52,6 +52,10 @@ mod tests {
         assert_eq!((bytes.len() - 3 * 8) % 64, 0);
         assert_eq!(to_pairs(&bytes).unwrap(), rows);
         assert_eq!(to_pairs(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(to_pairs(b"\x93NUMPY"), None);
+        let other_type = bytes.iter().map(|byte| if *byte == b'4' { b'8' } else { *byte }).collect::<Vec<_>>();
+        assert_eq!(to_pairs(&other_type), None);
+        for cut in [&b"\x93NUMPY"[..], b"\x93NUMPY\x01\x00\xff\xff"] {
+            assert_eq!(to_pairs(cut), None);
+        }
     }
 }

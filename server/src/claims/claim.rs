@@ -229,6 +229,14 @@ pub(crate) struct Reading {
     pub(crate) reached: bool,
 }
 
+impl Reading {
+    /// Whether it says more than that of another run with the same settings: that the threshold was reached, or for how long
+    /// it was not.
+    pub(super) fn says_more_than(&self, other: &Reading) -> bool {
+        !other.reached && (self.reached || self.value > other.value)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,6 +107,7 @@ pub(super) fn all(api: &mut Api) {
     api.post("/runs/{id}/resume", "Go on with a run that is over from its newest whole checkpoint")
         .gives::<Summary>(202, "queued; one that isn't over stays as it is")
         .fails(409, "the run has finished")
+        .fails(422, "a fork none of whose checkpoints is whole, the one it began with included")
         .fails(503, "the server is shutting down")
         .no_run();
     api.post("/runs/{id}/fork", "Start a run from a checkpoint of another, with other values")
@@ -227,14 +228,19 @@ pub(super) fn all(api: &mut Api) {
         .fails(400, "no or too many runs, or no such place")
         .fails(422, "an epoch that none of the runs has")
         .no_run();
+    let digest = || json!({"type": "string", "pattern": "^[0-9a-f]{64}$"});
+    let meant = "The images that are meant, as a run's `data` has it: those of that word unless said.";
     api.get("/data/{set}/labels/{split}", "The true labels of a data set")
+        .query("digest", digest(), meant)
         .answers(200, "application/octet-stream", binary(), "one byte an image, 0 to 9")
         .fails(404, "not on this machine");
     api.get("/data/{set}/images/{split}/{index}.png", "An image of a data set")
         .path_parameter("index")
+        .query("digest", digest(), meant)
         .answers(200, "image/png", binary(), "28×28 grey pixels")
         .fails(404, "not on this machine, or no such image");
     api.get("/data/{set}/sheet/{split}", "Several images of a data set in one picture, row by row")
+        .query("digest", digest(), meant)
         .query("indices", json!({"type": "string", "pattern": "^[0-9]{1,5}(,[0-9]{1,5}){0,255}$"}), "1 to 256 images.")
         .answers(200, "image/png", binary(), "28 × 28 pixels each")
         .fails(400, "no such list")

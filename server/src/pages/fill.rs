@@ -6,6 +6,7 @@ use super::{
 };
 use crate::auth::Access;
 use crate::checkpoints;
+use crate::groups;
 use crate::request;
 use crate::state::{RunState, Status, Summary};
 use crate::store::ArtifactInfo;
@@ -199,10 +200,7 @@ fn quoted(text: &str) -> String {
 fn metric_rows(last: &EpochReport, state: &RunState) -> Vec<MetricRow> {
     let known = METRICS.iter().filter_map(|m| Some((m, *last.metrics.get(m.name)?)));
     let rows = known.map(|(m, value)| {
-        let best = m.higher_is_better.and_then(|higher| {
-            let values = state.history.iter().filter_map(|e| Some((e.epoch, *e.metrics.get(m.name)?)));
-            values.reduce(|a, b| if (b.1 > a.1) == higher && b.1 != a.1 { b } else { a })
-        });
+        let best = m.higher_is_better.and_then(|_| groups::best(m, &state.history));
         MetricRow {
             name: m.name,
             label: m.label,

@@ -41,8 +41,11 @@ impl Run {
     /// it isn't over, and nothing happens. Blocks on the disk.
     ///
     /// # Errors
-    /// The run has finished or was deleted, or the disk refuses.
-    pub fn take_up(&self, choose: impl FnOnce(&RunFolder, &RunState) -> RunEvent) -> Result<bool, RecordError> {
+    /// The run has finished or was deleted, there is nothing to choose, or the disk refuses.
+    pub fn take_up(
+        &self,
+        choose: impl FnOnce(&RunFolder, &RunState) -> Result<RunEvent, RecordError>,
+    ) -> Result<bool, RecordError> {
         let mut pen = self.pen();
         match *pen {
             Pen::Writing(_) => return Ok(false),
@@ -51,10 +54,12 @@ impl Run {
         }
         self.reopen(&mut pen)?;
         let chosen = match &*self.memory() {
-            Memory::Whole { state, .. } => recover(&self.folder, state).map(|()| choose(&self.folder, state)),
-            Memory::Summary(_) => Err(io::Error::other("the log is closed")),
+            Memory::Whole { state, .. } => {
+                recover(&self.folder, state).map_err(RecordError::from).and_then(|()| choose(&self.folder, state))
+            }
+            Memory::Summary(_) => Err(io::Error::other("the log is closed").into()),
         };
-        let taken = chosen.map_err(RecordError::from).and_then(|resumed| {
+        let taken = chosen.and_then(|resumed| {
             // Before the line: a stop that comes after it must hold.
             self.stop.store(false, Ordering::Relaxed);
             *unpoison(self.stop_reason.lock()) = None;

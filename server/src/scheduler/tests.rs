@@ -89,10 +89,10 @@ impl World {
             Fork(_) => {
                 // A run that was just deleted has no folder to read.
                 let Ok(state) = run.read() else { return };
-                let (epoch, _) = checkpoints::newest(&run.folder, &state);
+                let Ok((epoch, _)) = checkpoints::newest(&run.folder, &state) else { return };
                 let Ok((_, bytes)) = checkpoints::at(&run.folder, &state, epoch) else { return };
                 let sha256 = crate::store::digest(&bytes);
-                let from = trainer::event::Fork { run: run.id.to_string(), epoch, sha256 };
+                let from = trainer::event::Fork { run: run.id.to_string(), epoch, sha256, data: None };
                 self.submit(Order {
                     name: "fork".into(),
                     spec: fake::spec(epoch + 3),

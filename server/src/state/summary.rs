@@ -31,13 +31,24 @@ impl Status {
     pub const ALL: [Status; 6] =
         [Status::Scheduled, Status::Running, Status::Finished, Status::Failed, Status::Killed, Status::Interrupted];
 
+    /// Their words, in the same order.
+    pub const WORDS: [&str; 6] = {
+        let mut words = [""; 6];
+        let mut i = 0;
+        while i < words.len() {
+            words[i] = Status::ALL[i].word();
+            i += 1;
+        }
+        words
+    };
+
     /// Whether nothing more will happen.
     pub fn is_over(self) -> bool {
         !matches!(self, Status::Scheduled | Status::Running)
     }
 
     /// The word that stands for it in JSON.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Status::Scheduled => "SCHEDULED",
             Status::Running => "RUNNING",
@@ -89,13 +100,17 @@ pub struct Summary {
     pub steps: usize,
     /// The data set in use, for people.
     pub data_name: Option<String>,
+    /// SHA-256 over the pixels and labels of that set, in hexadecimal.
+    #[serde(default)]
+    pub data_digest: Option<String>,
     /// The device in use, for people.
     pub device: Option<String>,
     /// Test accuracy after the last epoch, 0 to 1.
     pub test_accuracy: Option<f64>,
     /// Best test accuracy of all epochs, 0 to 1.
     pub best_test_accuracy: Option<f64>,
-    /// After how many epochs each of [`trainer::measure::MILESTONES`] was reached; those not reached are absent.
+    /// After how many epochs each of [`trainer::measure::MILESTONES`] was reached; those not reached are absent,
+    /// and a fork has none: it may have passed them while its epochs were another run's.
     #[serde(default)]
     pub reached: BTreeMap<String, u32>,
     /// Training loss: of the last epoch, or of the last steps where those are newer.

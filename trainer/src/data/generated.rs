@@ -12,7 +12,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-const TRAIN_IMAGES: usize = 12_000;
+/// How many of the generated digits are for training.
+pub const TRAIN_IMAGES: usize = 12_000;
 const TEST_IMAGES: usize = 2_000;
 /// Anything: it only has to stay the same, so that two machines draw the same digits.
 const SEED: u64 = 0x00d1_6175;

@@ -41,6 +41,13 @@ pub struct Metric {
     pub help: &'static str,
 }
 
+impl Metric {
+    /// Whether `a` is better than `b`; never where neither way is.
+    pub fn is_better(&self, a: f64, b: f64) -> bool {
+        self.higher_is_better.is_some_and(|higher| if higher { a > b } else { a < b })
+    }
+}
+
 const fn metric(
     name: &'static str,
     label: &'static str,
