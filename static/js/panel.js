@@ -176,10 +176,10 @@ export class Panel {
   /** Says how many images changed sides: {gained, lost, since: the epoch before}, or null where that is not known. */
   setChanges(changes) {
     const place = role(this.#element, "changes");
-    say(role(place, "since"), changes ? `since epoch ${changes.since}` : "");
     // Invisible, not gone: the plot under it stays where it is.
     place.classList.toggle("unknown", !changes);
     if (!changes) return;
+    say(role(place, "since"), `vs epoch ${changes.since}`);
     for (const [word, sign, what] of [
       ["gained", "+", "newly recognised"],
       ["lost", "−", "no longer recognised"],

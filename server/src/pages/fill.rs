@@ -393,3 +393,31 @@ impl FormField {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::LogLine;
+    use crate::store::RunId;
+    use trainer::event::RunEvent;
+    use trainer::spec::Network;
+
+    fn run(distance: Distance, seed: u64, lambda: f64) -> Summary {
+        let spec = RunSpec { seed, lambda, ..RunSpec::preset(Profile::Quick, Network::Deep, distance) };
+        let event = RunEvent::Scheduled { name: "a".into(), comparison: None, sweep: None, spec, fork: None };
+        RunState::begin(RunId::fresh(), &LogLine { seq: 1, time_ms: 0, event }).unwrap().summary
+    }
+
+    #[test]
+    fn runs_of_one_variant_are_told_apart_by_what_differs() {
+        use Distance::{Root, Squared};
+        let labels = |runs: &[Summary]| told_apart(&runs.iter().collect::<Vec<_>>());
+        assert_eq!(labels(&[run(Squared, 1, 1.0), run(Root, 2, 1.0)]), ["V1.0", "V1.1"]);
+        let three = [run(Squared, 1, 1.0), run(Root, 1, 1.0), run(Squared, 2, 1.0)];
+        assert_eq!(labels(&three), ["V1.0 seed 1", "V1.1", "V1.0 seed 2"]);
+        let both = [run(Squared, 1, 1.0), run(Squared, 2, 0.5)];
+        assert_eq!(labels(&both), ["V1.0 seed 1 lambda 1", "V1.0 seed 2 lambda 0.5"]);
+        let twins = [run(Root, 1, 1.0), run(Root, 1, 1.0)];
+        assert_eq!(labels(&twins), ["V1.1 no. 1", "V1.1 no. 2"]);
+    }
+}
