@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use trainer::measure::{METRICS, MILESTONES, Metric, Milestone};
@@ -40,7 +40,8 @@ impl FromRequestParts<Arc<App>> for Found {
 
 /// The runs of a list of ids joined by commas: 1 to `most` of them.
 pub(crate) fn listed(app: &App, ids: &str, most: usize) -> Result<Vec<Arc<Run>>, Error> {
-    let ids = ids.split(',').filter(|id| !id.is_empty()).collect::<Vec<_>>();
+    let mut named = HashSet::new();
+    let ids = ids.split(',').filter(|id| !id.is_empty() && named.insert(*id)).collect::<Vec<_>>();
     if ids.is_empty() {
         let detail = format!(
             "runs: none is named. Tick 1 to {most} runs in a table, or name them by their ids, joined by commas"

@@ -9,7 +9,7 @@ export async function showChanges(panel, store, patient) {
   const { run, shown } = panel;
   if (panel.changesOf === shown) return;
   const { report, split, embedding, labels } = shown;
-  const last = reportAt(run, report.epoch - 1);
+  const last = split === "test" ? reportAt(run, report.epoch - 1) : null;
   let before = last && store.peek(run.id, last.epoch, split);
   if (before || patient) panel.changesOf = shown;
   if (!before && last && patient) {

@@ -44,7 +44,7 @@ export class Clock {
 
   /** The epoch that an address keeps: 0 while the newest is followed. */
   get kept() {
-    return this.follow ? 0 : Math.round(Math.min(this.#at, this.newest) || this.#at);
+    return this.follow ? 0 : Math.round(this.#at);
   }
 
   /** Takes over an address's epoch, 0 for the newest. */

@@ -14,10 +14,10 @@ import { h, role, say } from "./dom.js";
 import { imageUrl } from "./images.js";
 import { hasEnded, newestEpoch, reportAt } from "./fold.js";
 import { onThemeChange, readPalette } from "./palette.js";
-import { percent } from "./format.js";
+import { grouped, percent } from "./format.js";
 import { union } from "./geometry.js";
 import { numbersKey, updateNumbers } from "./numbers.js";
-import { anything, insideOutline, membersOf, tidyOutline } from "./rules.js";
+import { anything, asksOutcome, insideOutline, membersOf, tidyOutline } from "./rules.js";
 
 export class Comparison {
   #root;
@@ -31,6 +31,9 @@ export class Comparison {
   #numbersKey = "";
   #word = ""; // the selection's, for the address
   #dock = null; // the panel about the selection, once it was needed
+  #drawer; // what holds the controls
+  #opener;
+  #picked; // how many images are selected, in the clock's bar
   #alignments;
   #drawPanel = null; // a promise, once it was opened
 
@@ -68,6 +71,16 @@ export class Comparison {
     });
     this.restore(restored ?? usualState());
     this.#refresh();
+    this.#measure();
+    addEventListener("resize", () => this.#measure());
+  }
+
+  /** Says how much lies above the plots, so that they end where the clock begins. */
+  #measure() {
+    const { plot } = this.panels[0];
+    const top = (element) => element.getBoundingClientRect().top;
+    const above = top(plot.closest(".bench")) + scrollY + top(plot) - top(plot.closest(".panel"));
+    this.#root.style.setProperty("--above", `${Math.round(above)}px`);
   }
 
   #makePanel(element, i) {
@@ -92,24 +105,35 @@ export class Comparison {
       },
       { names: this.runs.map((run) => run.name), online: this.#root.dataset.comparison !== "replay" },
     );
-    const drawer = h("div", { class: "drawer", id: `controls-${this.runs[0].id}` }, this.controls.element);
+    this.#drawer = h("div", { class: "drawer", id: `controls-${this.runs[0].id}` }, this.controls.element);
     const opener = h(
       "button",
       {
         type: "button",
         class: "opener",
         "aria-expanded": "false",
-        "aria-controls": drawer.id,
-        onclick: () => {
-          const open = drawer.classList.toggle("open");
-          opener.setAttribute("aria-expanded", String(open));
-        },
+        "aria-controls": this.#drawer.id,
+        onclick: () => this.#openDrawer(!this.#drawer.classList.contains("open")),
       },
       "Controls",
     );
-    this.transport = new Transport(this.clock, opener);
-    role(this.#root, "controls").replaceWith(drawer);
+    this.#opener = opener;
+    const inSight = (name) => role(this.#root, name).scrollIntoView({ block: "nearest" });
+    this.#picked = h(
+      "div",
+      { class: "picked", hidden: true },
+      h("button", { type: "button", title: "Go to the panel about the selection", onclick: () => inSight("selection") }),
+      h("button", { type: "button", title: "Selects nothing (Escape)", onclick: () => this.select(null) }, "Clear"),
+    );
+    this.transport = new Transport(this.clock, this.#root, [this.#picked, opener]);
+    role(this.#root, "controls").replaceWith(this.#drawer);
     role(this.#root, "transport").replaceWith(this.transport.element);
+  }
+
+  /** On a narrow page the controls come and go. */
+  #openDrawer(open) {
+    this.#drawer.classList.toggle("open", open);
+    this.#opener.setAttribute("aria-expanded", String(open));
   }
 
   /** Shows what an address says: see address.js. */
@@ -151,6 +175,13 @@ export class Comparison {
     this.mark(-1);
     this.#schedule();
     this.#onChange(true);
+    if (patch.draw) this.#takeToDraw();
+  }
+
+  async #takeToDraw() {
+    this.#openDrawer(false);
+    await this.#showDraw();
+    this.panels[0].plot.scrollIntoView({ block: "nearest" });
   }
 
   #resetViews() {
@@ -173,7 +204,10 @@ export class Comparison {
   /** Marks one image in all plots; −1: none. */
   mark(index) {
     this.marked = index;
-    for (const panel of this.panels) panel.mark(index);
+    // All looks at the layout come before the first card is written: each one after that would lay the page out anew.
+    const boxes = () => [this.transport.element, role(this.#root, "draw")].map((element) => element.getBoundingClientRect());
+    const sights = index < 0 ? [] : this.panels.map((panel) => panel.inSight(...boxes()));
+    this.panels.forEach((panel, i) => panel.mark(index, sights[i]));
   }
 
   /** Selects images by a rule (see rules.js) in all plots; null clears. */
@@ -183,6 +217,8 @@ export class Comparison {
 
   async #choose(rule, deliberate = false) {
     if (!rule) this.#word = "";
+    // A training image's point is from its own step, before the epoch's last layer was there: it has no outcome.
+    else if (asksOutcome(rule) && this.#options.split === "train") this.#setOptions({ split: "test" });
     try {
       if (!(await this.selection.choose(rule, this.#options.split))) return;
       // The plots in the next frame, the rest of the page in the one after it.
@@ -218,7 +254,10 @@ export class Comparison {
       choose: (rule) => this.select(rule),
       mark: (index) => this.mark(index),
     });
-    if (byHand) this.#dock.open();
+    if (byHand) {
+      this.#openDrawer(false);
+      this.#dock.open();
+    }
     this.#schedule();
   }
 
@@ -298,7 +337,7 @@ export class Comparison {
     this.#nameAxes(panel);
     this.#share();
     this.#showSelection();
-    if (this.marked >= 0) panel.mark(this.marked);
+    if (this.marked >= 0) this.mark(this.marked);
     this.#schedule("moment");
   }
 
@@ -316,6 +355,7 @@ export class Comparison {
     const element = role(this.#root, "draw");
     const open = this.#options.draw;
     element.hidden = !open;
+    this.#root.classList.toggle("drawing", open);
     if (!open && !this.#drawPanel) return;
     const source = (index) => {
       const data = this.runs.find((run) => run.data)?.data;
@@ -360,8 +400,8 @@ export class Comparison {
     const { alignment } = panel.shown ?? {};
     const reference = this.#reference;
     const aligned = {
-      own: "raw axes",
-      shared: "raw axes, one scale",
+      own: "raw axes: each network has its own",
+      shared: "raw axes, one scale: each network has its own",
       aligned:
         panel.run === reference ? "raw axes, the others are laid over them" : alignment ? `laid over ${reference.name}: ${describe(alignment)}` : "raw axes: nothing to lay them over yet",
     };
@@ -375,6 +415,9 @@ export class Comparison {
   }
 
   #showSelection() {
+    const { indices, rule } = this.selection;
+    this.#picked.hidden = !rule;
+    say(this.#picked.firstChild, `${grouped(indices.length)} selected`);
     this.#highlight();
     this.#dock?.update(this.selection, this.#shownPanels, this.epoch);
   }

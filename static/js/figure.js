@@ -130,7 +130,7 @@ export function write(context, text, x, y, font, colour, align = "left") {
 
 function drawHead(context, panels, palette) {
   const { shown, run } = panels[0];
-  const title = panels.length > 1 ? panels.map((panel) => panel.run.label).join(" · ") : run.name;
+  const title = panels.length > 1 ? panels.map((panel) => panel.label).join(" · ") : run.name;
   const epochs = new Set(panels.map((panel) => panel.shown.report.epoch));
   const epoch = epochs.size === 1 ? `epoch ${[...epochs][0]}` : `epochs ${[...epochs].join(", ")}`;
   const what = `${epoch} · ${grouped(shown.embedding.n)} ${shown.split} images of ${shown.data.name}`;

@@ -123,11 +123,11 @@ export function epochSecondsLeft(run) {
   return ((run.steps - run.step) / run.steps) * (run.train_images / run.images_per_s);
 }
 
-/** Seconds until the last epoch is done, from the mean epoch time so far; null when unknown. */
+/** Seconds until the last epoch is done, from the mean epoch time so far, or, before there is any, from the speed; null when unknown. */
 export function runSecondsLeft(run) {
   const times = run.history.map((r) => r.metrics.epoch_seconds).filter(Number.isFinite);
-  if (!times.length) return null;
-  const mean = times.reduce((a, b) => a + b, 0) / times.length;
+  if (!times.length && !(run.images_per_s && run.train_images)) return null;
+  const mean = times.length ? times.reduce((a, b) => a + b, 0) / times.length : run.train_images / run.images_per_s;
   const underWay = run.steps ? run.step / run.steps : 0;
   return Math.max(0, run.epochs - run.epoch - underWay) * mean;
 }

@@ -19,15 +19,19 @@ export class Latency {
   #element;
   #due = new Map(); // run → the report that a plot is about to show
   #measured = [];
+  #inSight = 0; // since when
 
   constructor(element, live, comparison) {
     this.#element = element;
     live.subscribe((run, what) => {
       if (what !== "epoch") return;
-      const watched = !document.hidden && comparison.state.epoch === 0;
-      if (watched) this.#due.set(run, run.history.at(-1));
+      const report = run.history.at(-1);
+      // What came while the page was out of sight was not waited for.
+      const watched = !document.hidden && report.time_ms >= this.#inSight && comparison.state.epoch === 0;
+      if (watched) this.#due.set(run, report);
       else this.#due.delete(run);
     });
+    document.addEventListener("visibilitychange", () => (this.#inSight = Date.now()));
     for (const panel of comparison.panels) panel.onDrawn = (report) => this.#drawn(panel.run, report);
   }
 

@@ -8,6 +8,7 @@ import { AddressBar } from "./history.js";
 import { decodeState, usualState } from "./address.js";
 import { newestEpoch, reportAt } from "./fold.js";
 import { expose } from "./inspect.js";
+import { hasEnded } from "./fold.js";
 import { keepThemeButton } from "./theme-button.js";
 import { role, say } from "./dom.js";
 
@@ -97,12 +98,25 @@ function mount(root, metrics) {
   if (addressed) bar = new AddressBar(() => comparison.state, (state) => comparison.restore(state));
   const matrices = root.querySelector('[data-role="matrices"]');
   matrices?.addEventListener("toggle", () => import("./confusion.js").then(({ keepMatrices }) => keepMatrices(matrices, comparison)), { once: true });
+  keepStopAll(root);
   latency = new Latency(role(root, "latency"), live, comparison);
   const save = document.querySelector('[data-role="save"]');
   save?.addEventListener("toggle", () => import("./save.js").then(({ keepSaveMenu }) => keepSaveMenu(save, comparison)), { once: true });
   const page = document.querySelector("[data-run-page]");
   if (page) import("./annotations.js").then(({ keepAnnotations }) => keepAnnotations(page, comparison.runs[0], live));
   if (page) import("./run-page.js").then(({ keepRunPage }) => keepRunPage(page, comparison.runs[0], live, comparison, metrics));
+}
+
+/** One button for all runs that can be stopped, where they are several. */
+function keepStopAll(root) {
+  const button = role(root, "stop-all");
+  if (!button) return;
+  button.addEventListener("click", () => {
+    for (const form of root.querySelectorAll("[data-stop]:not([hidden])")) form.requestSubmit();
+  });
+  const show = () => (button.hidden = comparison.runs.filter((run) => !hasEnded(run.status)).length < 2);
+  live.subscribe(show);
+  show();
 }
 
 function showConnection(status, seconds, detail) {

@@ -11,6 +11,8 @@ import { predict } from "./geometry.js";
 import { imageUrl } from "./images.js";
 import { trailOf } from "./scatter-trails.js";
 
+const HINT_MS = 1500;
+
 export class Panel {
   /** Called with the report of an epoch after the first frame that shows its points. */
   onDrawn = null;
@@ -24,12 +26,16 @@ export class Panel {
   #outside;
   #updateTable;
   #axes;
+  #hint;
+  #hintTimer = 0;
   #guest = null;
 
   /** `element`: the server's <article>; `on`: see Scatter, and changes(word) for "gained" and "lost". */
   constructor(element, run, palette, on) {
     this.#element = element;
     this.run = run;
+    /** Its variant, and what tells it from others of the same variant. */
+    this.label = element.dataset.label;
     const plot = role(element, "plot");
     plot.replaceChildren();
     plot.tabIndex = 0;
@@ -39,14 +45,15 @@ export class Panel {
     this.#note = h("div", { class: "plot-note" });
     this.#outside = h("div", { class: "plot-outside", hidden: true });
     this.#axes = h("div", { class: "plot-axes" });
+    this.#hint = h("div", { class: "plot-hint", hidden: true }, "Ctrl or ⌘ and the wheel zoom");
     this.#card = h(
       "div",
       { class: "card", hidden: true },
       h("img", { alt: "", width: "56", height: "56", decoding: "async" }),
       h("div", { class: "card-text" }, h("b"), h("span"), h("small")),
     );
-    this.scatter = new Scatter(plot, palette, { ...on, drawn: (stats) => this.#drawn(stats) });
-    plot.append(this.#note, this.#axes, this.#outside, this.#card);
+    this.scatter = new Scatter(plot, palette, { ...on, hint: () => this.#showHint(), drawn: (stats) => this.#drawn(stats) });
+    plot.append(this.#note, this.#axes, this.#outside, this.#hint, this.#card);
     role(element, "changes").addEventListener("click", (event) => {
       const word = event.target.closest("button")?.dataset.role;
       if (word) on.changes(word);
@@ -73,6 +80,7 @@ export class Panel {
     const bar = role(element, "bar");
     bar.style.transform = `scaleX(${hasEnded(run.status) ? 0 : share})`;
     bar.parentElement.title = active && run.steps ? `step ${run.step} of ${run.steps}` : "";
+    role(element, "stop").hidden = !active;
     const left = active ? runSecondsLeft(run) : null;
     say(role(element, "left"), left === null ? "" : `${roughly(left)} left`);
     element.dataset.status = run.status.toLowerCase();
@@ -82,10 +90,12 @@ export class Panel {
   /** What stands in the plot while there are no points, and why there won't be more. */
   #say() {
     const { run } = this;
-    const ended = { FAILED: "Failed", KILLED: "Stopped", INTERRUPTED: "Interrupted" }[run.status];
+    // Who stops a run knows why: the reason says it all.
+    const stopped = run.status === "KILLED" ? capital(run.reason ?? "stopped") : null;
+    const ended = stopped ?? { FAILED: "Failed", INTERRUPTED: "Interrupted" }[run.status];
     const line = role(this.#element, "ended");
     line.hidden = !(ended && this.shown);
-    say(line, ended ? `${ended}: ${run.reason ?? ""}` : "");
+    say(line, stopped ?? (ended ? `${ended}: ${run.reason ?? ""}` : ""));
     let title = "";
     let detail = "";
     if (this.refused) {
@@ -95,7 +105,8 @@ export class Panel {
       // The points stay in full sight: the reason stands in the header.
     } else if (ended) {
       title = ended;
-      detail = `${run.reason ?? ""}${run.status === "FAILED" ? "" : ". “New run” starts another."}`;
+      const next = "“Resume” on its own page goes on with it, “New run” starts another.";
+      detail = stopped ? next : `${run.reason ?? ""}${run.status === "FAILED" ? "" : `. ${next}`}`;
     } else if (!this.shown) {
       if (run.status === "SCHEDULED") {
         title = "Waiting for its turn";
@@ -110,9 +121,9 @@ export class Panel {
       } else {
         const seconds = epochSecondsLeft(run);
         title = "First epoch under way";
-        detail = run.steps
-          ? `${Math.floor((100 * run.step) / run.steps)} %${seconds === null ? "" : ` · first points in ${roughly(seconds)}`}`
-          : "Getting ready…";
+        if (!run.steps) detail = "Getting ready…";
+        else if (run.step === run.steps) detail = "Trained on every image once: the test images are next, then the first points";
+        else detail = `${Math.floor((100 * run.step) / run.steps)} %${seconds === null ? "" : ` · first points in ${roughly(seconds)}`}`;
       }
     }
     const text = `${title}\n${detail}`;
@@ -120,6 +131,12 @@ export class Panel {
     this.#note.dataset.text = text;
     this.#note.hidden = !title;
     this.#note.replaceChildren(h("b", {}, title), h("span", {}, detail));
+  }
+
+  #showHint() {
+    this.#hint.hidden = false;
+    clearTimeout(this.#hintTimer);
+    this.#hintTimer = setTimeout(() => (this.#hint.hidden = true), HINT_MS);
   }
 
   /** Something went wrong with this plot only. */
@@ -148,7 +165,7 @@ export class Panel {
       this.plot.setAttribute(
         "aria-label",
         `Embedding of ${grouped(shown.embedding.n)} ${shown.split} images of ${this.run.name} after epoch ${shown.epoch}. ` +
-          `Shift and arrow keys move, plus and minus zoom, 0 resets.`,
+          `Shift and arrow keys move, plus and minus (or Ctrl and the wheel) zoom, 0 resets.`,
       );
       this.#say();
     }
@@ -162,6 +179,7 @@ export class Panel {
     // Invisible, not gone: the plot under it stays where it is.
     place.classList.toggle("unknown", !changes);
     if (!changes) return;
+    say(role(place, "since"), `vs epoch ${changes.since}`);
     for (const [word, sign, what] of [
       ["gained", "+", "newly recognised"],
       ["lost", "−", "no longer recognised"],
@@ -181,8 +199,15 @@ export class Panel {
     this.scatter.setGuest(guest && alignment ? { ...guest, place: alignPoint(alignment, guest.place) } : guest);
   }
 
-  /** Points at an image, −1 for none. */
-  mark(index) {
+  /** Which part of the plot is in sight, in its own pixels: {top, bottom}. `bar` and `sheet`: the boxes that may cover it from below and from above. */
+  inSight(bar, sheet) {
+    const { top, bottom, right } = this.plot.getBoundingClientRect();
+    const ceiling = sheet.left < right ? Math.max(0, sheet.bottom) : 0;
+    return { top: Math.max(0, ceiling - top), bottom: Math.min(bottom, bar.top, innerHeight) - top };
+  }
+
+  /** Points at an image, −1 for none; `sight`: the part of the plot that can be seen. */
+  mark(index, sight) {
     this.scatter.setMark(index);
     const place = index >= 0 && this.shown ? this.scatter.markPlace() : null;
     this.#card.hidden = !place;
@@ -194,16 +219,20 @@ export class Panel {
     const source = imageUrl(data, split, index);
     if (image.getAttribute("src") !== source) image.setAttribute("src", source);
     const right = guess === label;
+    // A training image lies where its own step put it; what the epoch's last layer would make of that is nobody's prediction.
+    const judged = split === "test";
     text.children[0].replaceChildren(
       h("i", { class: `swatch class-${label}` }),
       `${label}`,
-      h("span", { class: right ? "right" : "wrong" }, right ? " ✓" : ` → ${guess} ✗`),
+      judged ? h("span", { class: right ? "right" : "wrong" }, right ? " ✓" : ` → ${guess} ✗`) : "",
     );
-    say(text.children[1], right ? "recognised" : `a ${label}, taken for ${guess}`);
+    say(text.children[1], !judged ? "as its step saw it" : right ? "recognised" : `a ${label}, taken for ${guess}`);
     say(text.children[2], `${coordinate(place.x)}, ${coordinate(place.y)} · #${index}`);
     // In the corner that is farthest from the point, so that the card never covers the neighbourhood looked at.
-    const vertical = place.top > place.height / 2 ? "top" : "bottom";
+    const vertical = place.top > (sight.top + sight.bottom) / 2 ? "top" : "bottom";
     const horizontal = place.left > place.width / 2 ? "left" : "right";
+    this.#card.style.setProperty("--hidden-above", `${sight.top}px`);
+    this.#card.style.setProperty("--hidden-below", `${place.height - sight.bottom}px`);
     this.#card.dataset.corner = `${vertical}-${horizontal}`;
   }
 
@@ -218,6 +247,10 @@ export class Panel {
     if (this.#outside.hidden !== hidden) this.#outside.hidden = hidden;
     if (!hidden) say(this.#outside, `${grouped(outside)} outside`);
   }
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
 }
 
 /** What a plot draws of an epoch; with an alignment, everything where it takes them. */

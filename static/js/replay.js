@@ -4,6 +4,7 @@
 import { Comparison } from "./comparison.js";
 import { EmbeddingStore, Lru } from "./embeddings.js";
 import { SHEET_COLUMNS } from "./strip.js";
+import { h } from "./dom.js";
 import { expose } from "./inspect.js";
 import { setImageSource } from "./images.js";
 import { keepSaveMenu } from "./save.js";
@@ -69,4 +70,8 @@ async function start() {
   expose(() => ({ connection: "ended", comparison: comparison.inspect() }));
 }
 
-start();
+start().catch((error) => {
+  const able = "DecompressionStream" in window;
+  const why = able ? `${error.message}. The file may have been cut short: save the replay again.` : "this browser can't unpack it. Open it in Chromium 80, Firefox 113, Safari 16.4 or newer.";
+  document.querySelector("main").prepend(h("p", { class: "reason", role: "alert" }, h("b", {}, "The replay can't be shown: "), why));
+});

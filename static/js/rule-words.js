@@ -1,6 +1,6 @@
 // Rules (see rules.js) as words for an address and as sentences for people. Pure. Loaded once something is selected.
 
-import { anything } from "./rules.js";
+import { anything, asksOutcome } from "./rules.js";
 
 /** What can be asked of a run, beside a digit: the word, its sign in an address, its name. */
 export const WORDS = [
@@ -113,6 +113,5 @@ export function describeRule(rule, names) {
     parts.push(said ? `${said} ${names[r]}` : `taken for ${word} by ${names[r]}`);
   });
   if (rule.disagree) parts.push("runs disagree");
-  const asked = rule.disagree || rule.runs.some((word) => word !== "");
-  return `${rule.not ? "all but: " : ""}${parts.join(", ")}${asked ? ` after epoch ${rule.epoch}` : ""}`;
+  return `${rule.not ? "all but: " : ""}${parts.join(", ")}${asksOutcome(rule) ? ` after epoch ${rule.epoch}` : ""}`;
 }

@@ -19,7 +19,12 @@ export function anything(runs, epoch) {
 
 /** Whether a rule asks for nothing. */
 export function asksNothing(rule) {
-  return !rule.area && rule.label === null && !rule.disagree && rule.runs.every((word) => word === "");
+  return !rule.area && rule.label === null && !asksOutcome(rule);
+}
+
+/** Whether a rule asks how runs do on an image. */
+export function asksOutcome(rule) {
+  return rule.disagree || rule.runs.some((word) => word !== "");
 }
 
 /** What a rule needs to know of each run: [{now, before}…], the guesses after its epoch and after the one before. */

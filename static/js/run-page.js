@@ -24,6 +24,7 @@ export function keepRunPage(root, run, live, comparison, metrics) {
     offerEpochs(root, keptEpochs(run));
     const reason = role(root, "reason");
     reason.hidden = !run.reason;
+    reason.dataset.status = run.status.toLowerCase();
     say(role(reason, "text"), run.reason ?? "");
     if (what === "epoch" || hasEnded(run.status)) showArtifacts(role(root, "artifacts"), run);
   };

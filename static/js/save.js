@@ -13,6 +13,7 @@ const FRAME_MS = 500;
 const LAST_FRAME_MS = 2000;
 const WEBP_QUALITY = 0.92;
 const PATIENCE_MS = 15_000;
+const EDGE = 10; // pixels between the menu and the window's edge
 
 /** A file name of letters, figures and hyphens. Pure. */
 export function fileName(parts, ending) {
@@ -43,7 +44,7 @@ export function keepSaveMenu(details, comparison) {
   );
   const note = h("output", { class: "save-note" });
   const chosen = () => (which.value === "all" ? comparison.panels : [comparison.panels[Number(which.value)]]).filter((panel) => panel.shown);
-  const named = (panels, ...more) => [...panels.map((panel) => panel.run.label), ...more];
+  const named = (panels, ...more) => [...panels.map((panel) => panel.label), ...more];
 
   /** A button that does something slow or fallible to the chosen plots, and says how it went. */
   const button = (text, title, act) =>
@@ -69,31 +70,45 @@ export function keepSaveMenu(details, comparison) {
       text,
     );
 
-  details.append(
+  const body = h(
+    "div",
+    { class: "save-body" },
+    row("Picture", which, button("PNG", "A picture of twice the size", savePng), button("SVG", "A drawing that can be edited", saveSvg)),
+    charts.length ? row("Curves", curves, button("PNG", "A picture of twice the size", saveCurvesPng), button("SVG", "A drawing that can be edited", saveCurvesSvg)) : null,
+    row("Epochs", button("Animation (WebP)", "Every epoch, one after the other, as an animated picture", saveAnimation)),
+    row("Table", button("Points (CSV)", "Where each image lies in the shown epoch, and what it is taken for", savePoints)),
     h(
       "div",
-      { class: "save-body" },
-      row("Picture", which, button("PNG", "A picture of twice the size", savePng), button("SVG", "A drawing that can be edited", saveSvg)),
-      charts.length ? row("Curves", curves, button("PNG", "A picture of twice the size", saveCurvesPng), button("SVG", "A drawing that can be edited", saveCurvesSvg)) : null,
-      row("Epochs", button("Animation (WebP)", "Every epoch, one after the other, as an animated picture", saveAnimation)),
-      row("Table", button("Points (CSV)", "Where each image lies in the shown epoch, and what it is taken for", savePoints)),
-      h(
-        "div",
-        { class: "save-row needs-server" },
-        h("span", { class: "label" }, "Everything"),
-        h("a", { class: "button", href: `/compare/replay?runs=${runs.map((run) => run.id).join(",")}`, download: "" }, "Offline replay (HTML)"),
-      ),
-      note,
+      { class: "save-row needs-server" },
+      h("span", { class: "label" }, "Everything"),
+      h("a", { class: "button", href: `/compare/replay?runs=${runs.map((run) => run.id).join(",")}`, download: "" }, "Offline replay (HTML)"),
     ),
+    note,
   );
+  details.append(body);
+  /** Moves the menu to the left as far as it sticks out of the window. */
+  const place = () => {
+    body.style.setProperty("--shift", "0px");
+    const { right } = body.getBoundingClientRect();
+    body.style.setProperty("--shift", `${Math.min(0, document.documentElement.clientWidth - EDGE - right)}px`);
+  };
+  details.addEventListener("toggle", place);
+  addEventListener("resize", place);
+  place();
   document.addEventListener("pointerdown", (event) => {
     if (!details.contains(event.target)) details.open = false;
   });
-  details.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    details.open = false;
-    details.querySelector("summary").focus();
-  });
+  // Wherever the focus is, and before the page takes the key for its own.
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Escape" || !details.open) return;
+      event.stopPropagation();
+      details.open = false;
+      details.querySelector("summary").focus();
+    },
+    true,
+  );
 
   async function savePng(panels) {
     const canvas = figureCanvas(panels, comparison.state, RATIO);
@@ -105,7 +120,7 @@ export function keepSaveMenu(details, comparison) {
   }
 
   const chart = () => charts[Number(curves.value)].shown;
-  const curvesName = (ending) => fileName([...runs.map((run) => run.label), chart().title], ending);
+  const curvesName = (ending) => fileName([...comparison.panels.map((panel) => panel.label), chart().title], ending);
 
   async function saveCurvesPng() {
     download(await encoded(curveCanvas(chart(), RATIO), "image/png"), curvesName("png"), "image/png");

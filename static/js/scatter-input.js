@@ -1,11 +1,11 @@
-// Hands on a plot: wheel and pinch zoom, drag pans (or draws a lasso or a box), double-click and keys reset, a tap or the
+// Hands on a plot: Ctrl or ⌘ and the wheel, or a pinch, zoom, drag pans (or draws a lasso or a box), double-click and keys reset, a tap or the
 // mouse points. Speaks in CSS pixels of the plot; what that means in data units is the plot's business.
 
 const TAP_PIXELS = 6;
 
 /**
  * Listens on `element`. `actions`: zoom(x, y, factor), pan(dx, dy), reset(), point(x, y, touch) or point(null),
- * outline(path, done), tool() → "move", "lasso" or "box", zoomed().
+ * outline(path, done), tool() → "move", "lasso" or "box", zoomed(), hint() when the wheel was turned that scrolls the page.
  */
 export function listen(element, actions) {
   const pointers = new Map();
@@ -15,19 +15,22 @@ export function listen(element, actions) {
   let lastScroll = 0;
   let lastTap = 0;
 
-  // A page that is being scrolled keeps scrolling when a plot comes under the pointer.
+  // Nobody who scrolls the page needs to hear of each plot that comes under the pointer how to zoom.
   addEventListener("scroll", () => (lastScroll = performance.now()), { passive: true });
 
   element.addEventListener(
     "wheel",
     (event) => {
-      if (!event.ctrlKey && performance.now() - lastScroll < 250) return;
+      // A pinch on a touchpad comes as small turns with Ctrl.
+      if (!event.ctrlKey && !event.metaKey) {
+        if (performance.now() - lastScroll > 250) actions.hint();
+        return;
+      }
       event.preventDefault();
       const lines = event.deltaMode === 1 ? 20 : 1;
-      const strength = event.ctrlKey ? 0.01 : 0.0018;
-      const delta = Math.max(-240, Math.min(240, event.deltaY * lines));
+      const delta = Math.max(-25, Math.min(25, event.deltaY * lines));
       const [x, y] = place(event);
-      actions.zoom(x, y, Math.exp(-delta * strength));
+      actions.zoom(x, y, Math.exp(-delta / 100));
     },
     { passive: false },
   );

@@ -43,7 +43,7 @@ export class Scatter {
   /** What the last frame cost and drew: {renderer, drawn, points, ms, outside, highlights: whether some stand out}. */
   stats = { renderer: "", drawn: 0, points: 0, ms: 0, outside: 0, highlights: false };
 
-  /** `on`: hover(index or −1), view(view or null), tool() → word, outline(polygon in data units, units of a pixel), drawn(stats). */
+  /** `on`: hover(index or −1), view(view or null), tool() → word, outline(polygon in data units, units of a pixel), hint(), drawn(stats). */
   constructor(element, palette, on) {
     this.#element = element;
     this.#palette = palette;
@@ -66,6 +66,7 @@ export class Scatter {
       outline: (path, done) => this.#drawOutline(path, done),
       tool: () => this.#on.tool(),
       zoomed: () => this.#view !== null,
+      hint: () => this.#on.hint(),
     });
   }
 
@@ -215,15 +216,20 @@ export class Scatter {
   }
 
   #target() {
-    if (this.#view) return this.#view;
+    return this.#view ?? this.#fitted();
+  }
+
+  #fitted() {
     const box = this.#shared ?? this.box ?? { xMin: -1, xMax: 1, yMin: -1, yMax: 1 };
     return fit(box, this.#size.width, this.#size.height);
   }
 
   #zoom(x, y, factor) {
     const at = this.#toData(x, y);
-    this.setView(zoomAt(this.#target(), at[0], at[1], factor), true);
-    this.#shown = this.#view;
+    const view = zoomAt(this.#target(), at[0], at[1], factor);
+    // Farther out than all points there is nothing to see.
+    this.setView(view.units < this.#fitted().units ? view : null, true);
+    this.#shown = this.#target();
   }
 
   #pan(dx, dy) {

@@ -39,9 +39,13 @@ export function measureOn(indices, { embedding, labels, report }) {
 
 /** The picked images as CSV: index, label, then what each run ([{name, shown}…]) makes of them. Pure. */
 export function toCsv(indices, labels, runs) {
-  const head = runs.flatMap(({ name, shown }) => ["prediction", "x", "y"].map((what) => cell(`${name} epoch ${shown.epoch} ${what}`)));
+  // Training images have no prediction of the epoch's network.
+  const judged = runs.every(({ shown }) => shown.split !== "train");
+  const columns = judged ? ["prediction", "x", "y"] : ["x", "y"];
+  const head = runs.flatMap(({ name, shown }) => columns.map((what) => cell(`${name} epoch ${shown.epoch} ${what}`)));
   const guesses = runs.map(({ shown }) => predictAll(shown.report.geometry, shown.embedding));
-  const lines = indices.map((i) => [i, labels[i], ...runs.flatMap(({ shown }, r) => [guesses[r][i], shown.embedding.x[i], shown.embedding.y[i]].map((v) => v ?? ""))].join());
+  const values = { prediction: (i, _, r) => guesses[r][i], x: (i, { embedding }) => embedding.x[i], y: (i, { embedding }) => embedding.y[i] };
+  const lines = indices.map((i) => [i, labels[i], ...runs.flatMap(({ shown }, r) => columns.map((what) => values[what](i, shown, r) ?? ""))].join());
   return [["index", "label", ...head].join(), ...lines].join("\n") + "\n";
 }
 
@@ -81,6 +85,7 @@ export class SelectionPanel {
     );
     this.disagree = h("input", { type: "checkbox", onchange: () => this.#change({ disagree: this.disagree.checked }) });
     this.bars = Array.from({ length: 10 }, (_, k) => h("span", { class: `bar-of class-${k}` }, h("i"), h("b"), h("small", {}, String(k))));
+    this.training = h("p", { class: "muted" }, "Training images lie where their own steps put them, before the epoch’s network was there: which of them it recognises isn’t known.");
     this.table = h("tbody");
     this.strip = new Strip({ mark: on.mark });
     this.facts = h(
@@ -90,13 +95,14 @@ export class SelectionPanel {
       h(
         "table",
         { class: "selection-runs" },
-        h("thead", {}, h("tr", {}, ["Run", "Right", "Wrong"].map((name) => h("th", { scope: "col" }, name)), h("th", { scope: "col", title: "Mean distance of the images to the learned center of their label, in the units of the run's own plot" }, "To center"))),
+        h("thead", {}, h("tr", {}, ["Run", "Right", "Wrong"].map((name, k) => h("th", { scope: "col", class: k ? "outcome" : null }, name)), h("th", { scope: "col", title: "Mean distance of the images to the learned center of their label, in the units of the run's own plot" }, "To center"))),
         this.table,
       ),
     );
     element.replaceChildren(
       h("div", { class: "selection-head" }, this.title, this.why, this.again, h("span", { class: "spacer" }), this.actions, this.clear),
       h("div", { class: "filters", role: "group", "aria-label": "Filter" }, this.label.element, this.words.map((word) => word.element), runs.length > 1 ? h("label", {}, this.disagree, "runs disagree") : null),
+      this.training,
       this.facts,
       this.strip.element,
     );
@@ -158,6 +164,11 @@ export class SelectionPanel {
     this.words.forEach((word, r) => (word.select.value = asked.runs[r]));
     this.disagree.checked = asked.disagree;
     this.facts.hidden = indices.length === 0;
+    const judged = split === "test";
+    this.training.hidden = judged;
+    for (const { element } of this.words) element.hidden = !judged;
+    this.disagree.closest("label")?.toggleAttribute("hidden", !judged);
+    this.facts.classList.toggle("unjudged", !judged);
     this.#showCounts(countLabels(indices, labels));
     this.table.replaceChildren(...panels.map((panel) => this.#row(panel)));
     this.strip.update(indices, panels);
@@ -182,8 +193,8 @@ export class SelectionPanel {
       "tr",
       {},
       h("th", { scope: "row", title: panel.run.name }, h("i", { class: `glyph run-${panel.index}`, "aria-hidden": "true" }), h("span", {}, panel.run.name)),
-      h("td", {}, percent(right, 1)),
-      h("td", {}, seen ? grouped(seen - Math.round(right * seen)) : "–"),
+      h("td", { class: "outcome" }, percent(right, 1)),
+      h("td", { class: "outcome" }, seen ? grouped(seen - Math.round(right * seen)) : "–"),
       h("td", {}, compact(distance)),
     );
   }

@@ -15,15 +15,23 @@ export function streamUrl(runs) {
  * event(event, id), reload(id) (of a list: what was missed can't be told), status(word, seconds to the next try): "connecting",
  * "live", "lost" or "ended". Returns a function that
  * reopens it (after the set of runs has changed, say).
+ *
+ * Only while the page is in sight: a browser has few connections to one server, and tabs behind others would hold them all. Since
+ * the address says where to go on from, nothing is lost.
  */
 export function follow(address, on) {
   let source = null;
   let wait = FIRST_WAIT_MS;
   let timer = 0;
 
-  const open = () => {
+  const close = () => {
     clearTimeout(timer);
     source?.close();
+  };
+
+  const open = () => {
+    close();
+    if (document.hidden) return;
     const url = address();
     if (!url) return on.status("ended");
     on.status("connecting");
@@ -52,8 +60,8 @@ export function follow(address, on) {
   };
 
   addEventListener("online", () => source?.readyState === EventSource.CLOSED && address() && open());
-  // A page that is left must not hold one of the browser's few connections to this server.
-  addEventListener("pagehide", () => source?.close());
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
   addEventListener("pageshow", (event) => event.persisted && open());
   open();
   return open;

@@ -89,12 +89,14 @@ export class Strip {
     const index = this.#indices[place];
     const { labels, data, split } = this.shown;
     const label = labels[index];
-    const wrong = this.#panels.filter(({ guesses }) => guesses[index] !== label);
-    const disagree = disagreeOn(this.#panels.map(({ guesses }) => guesses), index);
+    const judged = split === "test";
+    const wrong = judged ? this.#panels.filter(({ guesses }) => guesses[index] !== label) : [];
+    const disagree = judged && disagreeOn(this.#panels.map(({ guesses }) => guesses), index);
     const sheet = Math.floor(place / SHEET);
     const wanted = this.#indices.slice(sheet * SHEET, (sheet + 1) * SHEET);
     const at = place - sheet * SHEET;
-    const said = this.#panels.map(({ name, guesses }) => `${name}: ${guesses[index] ?? "not seen"}`).join(" · ");
+    const said = this.#panels.map(({ name, guesses }) => `${name}: ${guesses[index] ?? "not seen"}`);
+    const about = judged ? said : ["a training image"];
     const image = h("i", { class: "image" });
     image.style.backgroundImage = `url("${sheetUrl(data, split, wanted)}")`;
     image.style.backgroundSize = `${SHEET_COLUMNS * SIDE}px auto`;
@@ -108,8 +110,8 @@ export class Strip {
         "aria-setsize": this.#indices.length,
         "aria-posinset": place + 1,
         "aria-selected": place === this.#active,
-        "aria-label": `image ${index}, a ${label}; ${said}`,
-        title: `#${index}, a ${label}\n${said.replaceAll(" · ", "\n")}`,
+        "aria-label": `image ${index}, a ${label}; ${about.join(" · ")}`,
+        title: `#${index}, a ${label}\n${about.join("\n")}`,
         "data-place": place,
       },
       image,

@@ -13,10 +13,13 @@ export function momentAt(share, epochs) {
 /** Shows and moves `clock`. Put `element` into the page and call `update` whenever anything changed. */
 export class Transport {
   #clock;
+  #within;
   #epochs = 1;
 
-  constructor(clock, extra) {
+  /** `within`: the element that shows the clock's moment, and its keys belong to; `extra`: what else stands in the bar. */
+  constructor(clock, within, extra) {
     this.#clock = clock;
+    this.#within = within;
     this.play = h("button", { class: "icon", type: "button", onclick: () => clock.toggle() });
     this.previous = this.#step("Previous epoch (←)", "‹", -1);
     this.next = this.#step("Next epoch (→)", "›", 1);
@@ -86,8 +89,8 @@ export class Transport {
         " ": () => clock.toggle(),
       }[event.key];
       if (!act) return;
-      // Home and End scroll a page whose clock is out of sight; the keys move the clock only where it can be seen.
-      const { top, bottom } = this.element.getBoundingClientRect();
+      // Home and End scroll a page that shows nothing of the moment; the keys move the clock only where that can be seen.
+      const { top, bottom } = this.#within.getBoundingClientRect();
       if (bottom < 0 || top > innerHeight) return;
       event.preventDefault();
       act();
@@ -96,7 +99,7 @@ export class Transport {
 
   /** `lanes`: [{colour index, epochs, done, share of the epoch under way, over}…]. */
   update({ epochs, lanes }) {
-    const { epoch, newest, follow } = this.#clock;
+    const { epoch, newest, follow, kept } = this.#clock;
     this.#epochs = epochs;
     while (this.lanes.children.length < lanes.length)
       this.lanes.append(h("div", { class: "lane" }, h("i", { class: "done" }), h("i", { class: "under-way" })));
@@ -114,6 +117,10 @@ export class Transport {
     this.slider.setAttribute("aria-valuemax", String(Math.max(1, newest)));
     this.slider.setAttribute("aria-valuenow", String(epoch));
     this.slider.setAttribute("aria-valuetext", `epoch ${epoch} of ${epochs}`);
+    // An address may name an epoch that isn't there.
+    const missing = kept > newest && newest > 0;
+    this.readout.classList.toggle("missing", missing);
+    say(this.readout.firstChild, missing ? `no epoch ${kept}${lanes.every((lane) => lane.over) ? "" : " yet"}: ` : "epoch ");
     say(this.readout.lastChild, `${epoch} / ${epochs}`);
     press(this.live, follow);
     say(this.live.lastChild, lanes.every((lane) => lane.over) ? "Newest" : "Live");

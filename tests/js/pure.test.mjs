@@ -9,7 +9,7 @@ import { drawOrder } from "../../static/js/order.js";
 import { linearTicks, logTicks } from "../../static/js/ticks.js";
 import { deviceAndPrecision, compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
 import { EmbeddingStore, Lru, parseEmbedding } from "../../static/js/embeddings.js";
-import { streamUrl } from "../../static/js/stream.js";
+import { follow, streamUrl } from "../../static/js/stream.js";
 import { align, runningLoss } from "../../static/js/charts.js";
 import { bestOf } from "../../static/js/numbers.js";
 import { afterClick } from "../../static/js/controls.js";
@@ -360,4 +360,45 @@ test("labels are asked for and kept by the digest of the images, since other ima
   await Promise.all([fashion, letters, fashion].map((data) => store.labels(data, "test")));
   assert.deepEqual(asked, ["/data/mnist/labels/test?digest=aa", "/data/mnist/labels/test?digest=bb"]);
   assert.deepEqual([fashion, letters].map((data) => [...store.peekLabels(data, "test")]), [[1], [2]]);
+});
+
+test("a page out of sight holds no connection, and goes on from where it was when it is seen again", () => {
+  const opened = [];
+  const heard = [];
+  const listeners = {};
+  const listen = (name, act) => (listeners[name] = act);
+  class Source {
+    constructor(url) {
+      Object.assign(this, { url, open: true });
+      opened.push(this);
+    }
+    addEventListener() {}
+    close() {
+      this.open = false;
+    }
+    send(id) {
+      if (this.open) this.onmessage({ data: "{}", lastEventId: id });
+    }
+  }
+  const replaced = { EventSource: Source, addEventListener: listen, document: { hidden: false, addEventListener: listen } };
+  const before = Object.keys(replaced).map((name) => [name, globalThis[name]]);
+  Object.assign(globalThis, replaced);
+  const show = (hidden) => {
+    document.hidden = hidden;
+    listeners.visibilitychange();
+  };
+  let position = 0;
+  try {
+    follow(() => `/events?after=${position}`, { event: (_, id) => heard.push((position = id)), status() {} });
+    opened[0].send(1);
+    show(true);
+    assert.equal(opened[0].open, false);
+    opened[0].send(2);
+    show(false);
+    assert.deepEqual(opened.map((source) => source.url), ["/events?after=0", "/events?after=1"]);
+    opened[1].send(2);
+    assert.deepEqual(heard, [1, 2]);
+  } finally {
+    for (const [name, value] of before) globalThis[name] = value;
+  }
 });

@@ -153,6 +153,10 @@ async fn a_point_tells_which_image_it_is_in_every_plot() {
     browser.until(&format!("{STATE}.comparison.marked >= 0")).await;
     let image = browser.value(&format!("{STATE}.comparison.marked")).await.as_u64().unwrap() as usize;
     let place = point_in_plot(&browser, 0, image).await;
+    // No card, and no plot's foot, lies behind the clock.
+    let covered = "[...document.querySelectorAll('.card:not([hidden]), .plot')].filter((element) => \
+         element.getBoundingClientRect().bottom > document.querySelector('.transport').getBoundingClientRect().top).length";
+    assert_eq!(browser.value(covered).await, 0);
     assert!((place[0] - target[0]).hypot(place[1] - target[1]) < 2.0, "pointed at {target:?}, marked is {place:?}");
 
     // The cards: picture, label and prediction of this image, and of no other.
@@ -184,6 +188,22 @@ async fn a_point_tells_which_image_it_is_in_every_plot() {
     away(&browser).await;
     browser.until(&format!("{STATE}.comparison.marked === -1")).await;
     assert_eq!(plots(&browser).await, before);
+
+    // The wheel belongs to the page; with Ctrl it zooms, but never farther out than all points.
+    let turn = |by: i32, more: &str| {
+        format!(
+            "document.querySelector('{PLOT}').dispatchEvent(new WheelEvent('wheel', {{ deltaY: {by}, cancelable: true, bubbles: true{more} }}))"
+        )
+    };
+    let zoomed = format!("{STATE}.comparison.options.zoomed");
+    assert_eq!(browser.value(&turn(-100, "")).await, true, "the page may scroll");
+    assert_eq!(browser.value(&zoomed).await, false);
+    assert_eq!(browser.value(&turn(-100, ", ctrlKey: true")).await, false);
+    assert_eq!(browser.value(&zoomed).await, true);
+    for _ in 0..2 {
+        browser.value(&turn(100, ", metaKey: true")).await;
+        assert_eq!(browser.value(&zoomed).await, false);
+    }
     browser.assert_silent().await;
 }
 

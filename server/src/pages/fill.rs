@@ -6,7 +6,7 @@ use super::{
 };
 use crate::auth::Access;
 use crate::checkpoints;
-use crate::groups;
+use crate::groups::{self, settings};
 use crate::request;
 use crate::state::{RunState, Status, Summary};
 use crate::store::ArtifactInfo;
@@ -14,7 +14,10 @@ use crate::text;
 use serde_json::{Map, Value};
 use trainer::event::{CLASSES, EpochReport};
 use trainer::measure::{METRICS, MILESTONES};
-use trainer::spec::{Distance, FIELDS, Field, Kind, Profile, RunSpec, Variant, field};
+use trainer::spec::{Distance, FIELDS, Field, Kind, Precision, Profile, RunSpec, Variant, field};
+
+/// So many settings in a label tell runs apart; the rest stands on their pages.
+const MOST_SAID: usize = 3;
 
 impl From<Status> for StatusView {
     fn from(status: Status) -> StatusView {
@@ -72,10 +75,33 @@ fn formula(distance: Distance) -> &'static str {
     }
 }
 
+/// Each run's label, with what tells it from the others of that label: `V1.0 lambda 0.5 seed 2`.
+fn told_apart(runs: &[&Summary]) -> Vec<String> {
+    let all = runs.iter().map(|run| settings(&run.spec)).collect::<Vec<_>>();
+    let label = |at: usize| {
+        let own = &runs[at].label;
+        let like = (0..runs.len()).filter(|&other| runs[other].label == *own).collect::<Vec<_>>();
+        let differs = |name: usize| like.iter().any(|&other| all[other][name] != all[at][name]);
+        let said = (0..all[at].len()).filter(|&name| differs(name)).take(MOST_SAID).map(|name| &all[at][name]);
+        said.fold(own.clone(), |label, (name, value)| format!("{label} {name} {}", text::plain(value)))
+    };
+    let labels = (0..runs.len()).map(label).collect::<Vec<_>>();
+    let place = |at: usize| labels[..=at].iter().filter(|label| **label == labels[at]).count();
+    let numbered = labels.iter().enumerate().map(|(at, label)| {
+        let alone = labels.iter().filter(|other| *other == label).count() == 1;
+        if alone { label.clone() } else { format!("{label} no. {}", place(at)) }
+    });
+    numbered.collect()
+}
+
 impl CompareView {
     /// These runs, in this order.
     pub fn new(runs: impl IntoIterator<Item = impl AsRef<Summary>>) -> CompareView {
-        let panels = runs.into_iter().map(|run| Panel::from(run.as_ref())).collect::<Vec<_>>();
+        let runs = runs.into_iter().collect::<Vec<_>>();
+        let runs = runs.iter().map(AsRef::as_ref).collect::<Vec<_>>();
+        let labels = told_apart(&runs);
+        let panels = runs.iter().zip(labels).map(|(run, label)| Panel { label, ..Panel::from(*run) });
+        let panels = panels.collect::<Vec<_>>();
         let run_ids = panels.iter().map(|p| p.id.as_str()).collect::<Vec<_>>().join(",");
         CompareView { url: format!("/compare?runs={run_ids}"), run_ids, panels }
     }
@@ -102,7 +128,7 @@ impl RunView {
             train_images: count(state.train_images),
             tags: run.tags.clone(),
             notes: run.notes.clone(),
-            spec: spec_rows(&run.spec),
+            spec: spec_rows(&run.spec, state.precision),
             circumstances: circumstances(state),
             again: AgainView::new(state, host),
             metrics: last.map(|last| metric_rows(last, state)).unwrap_or_default(),
@@ -155,10 +181,15 @@ fn checkpoint_bytes(artifacts: &[ArtifactInfo]) -> u64 {
     checkpoints.map(|a| a.size_bytes).sum()
 }
 
-fn spec_rows(spec: &RunSpec) -> Vec<SpecRow> {
+/// What the run was asked; the precision, which only some devices have, as it is in use.
+fn spec_rows(spec: &RunSpec, precision: Option<Precision>) -> Vec<SpecRow> {
     let values = serde_json::to_value(spec).unwrap_or_default();
-    let rows = FIELDS.iter().filter_map(|f| Some((f, values.get(f.name)?)));
-    rows.map(|(f, value)| SpecRow { field: f.name.into(), value: text::plain(value), help: f.help }).collect()
+    let rows = FIELDS.iter().filter_map(|f| Some((f, text::plain(values.get(f.name)?))));
+    let used = |f: &Field, asked: String| match precision.filter(|_| f.name == "precision").map(|p| p.to_string()) {
+        Some(used) if used != asked => format!("{used} (asked for: {asked})"),
+        _ => asked,
+    };
+    rows.map(|(f, asked)| SpecRow { field: f.name.into(), value: used(f, asked), help: f.help }).collect()
 }
 
 /// What decides, besides the spec, that a run can be repeated to the bit, and what it says of itself.
@@ -358,5 +389,33 @@ impl FormField {
             help: f.help,
             advanced,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::LogLine;
+    use crate::store::RunId;
+    use trainer::event::RunEvent;
+    use trainer::spec::Network;
+
+    fn run(distance: Distance, seed: u64, lambda: f64) -> Summary {
+        let spec = RunSpec { seed, lambda, ..RunSpec::preset(Profile::Quick, Network::Deep, distance) };
+        let event = RunEvent::Scheduled { name: "a".into(), comparison: None, sweep: None, spec, fork: None };
+        RunState::begin(RunId::fresh(), &LogLine { seq: 1, time_ms: 0, event }).unwrap().summary
+    }
+
+    #[test]
+    fn runs_of_one_variant_are_told_apart_by_what_differs() {
+        use Distance::{Root, Squared};
+        let labels = |runs: &[Summary]| told_apart(&runs.iter().collect::<Vec<_>>());
+        assert_eq!(labels(&[run(Squared, 1, 1.0), run(Root, 2, 1.0)]), ["V1.0", "V1.1"]);
+        let three = [run(Squared, 1, 1.0), run(Root, 1, 1.0), run(Squared, 2, 1.0)];
+        assert_eq!(labels(&three), ["V1.0 seed 1", "V1.1", "V1.0 seed 2"]);
+        let both = [run(Squared, 1, 1.0), run(Squared, 2, 0.5)];
+        assert_eq!(labels(&both), ["V1.0 seed 1 lambda 1", "V1.0 seed 2 lambda 0.5"]);
+        let twins = [run(Root, 1, 1.0), run(Root, 1, 1.0)];
+        assert_eq!(labels(&twins), ["V1.1 no. 1", "V1.1 no. 2"]);
     }
 }

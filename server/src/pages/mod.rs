@@ -166,7 +166,7 @@ pub struct Panel {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `V1.0`
+    /// `V1.0`, with what tells it from others of that label beside it: `V1.0 seed 2`.
     pub label: String,
     /// The loss in a few signs.
     pub formula: &'static str,

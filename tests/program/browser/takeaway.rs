@@ -64,6 +64,12 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
              HTMLAnchorElement.prototype.click = function () { window.named = this.download; }; })()",
         )
         .await;
+    // The menu stays in the window, closes with Escape wherever the focus is, and gives that back.
+    browser.click("[data-role=save] summary").await;
+    browser.until("document.querySelector('.save-body')?.getBoundingClientRect().right <= innerWidth").await;
+    browser.value("document.activeElement.blur()").await;
+    browser.press(&Key::Escape).await;
+    browser.until("!document.querySelector('.save').open && document.activeElement.tagName === 'SUMMARY'").await;
     browser.click("[data-role=save] summary").await;
     let take = async |row: &str, text: &str, ending: &str| {
         let button = format!(
