@@ -29,6 +29,7 @@ export function applyEvent(run, event) {
       run.message = null;
       run.data = event.data;
       run.data_name = event.data.name;
+      run.data_digest = event.data.digest;
       run.device = event.device;
       // Logs of older versions don't say all of it.
       for (const name of STARTED) run[name] = event[name] ?? null;

@@ -80,7 +80,7 @@ export class Panel {
     const bar = role(element, "bar");
     bar.style.transform = `scaleX(${hasEnded(run.status) ? 0 : share})`;
     bar.parentElement.title = active && run.steps ? `step ${run.step} of ${run.steps}` : "";
-    role(element, "stop").hidden = !active;
+    role(element, "stop-run").hidden = !active;
     const left = active ? runSecondsLeft(run) : null;
     say(role(element, "left"), left === null ? "" : `${roughly(left)} left`);
     element.dataset.status = run.status.toLowerCase();

@@ -131,15 +131,15 @@ async fn a_drawn_digit_lands_in_every_plot() {
 
     press_button(&browser, "Clear").await;
     browser.until(&format!("{answers}.every((answer) => answer === null)")).await;
-    press_button(&browser, "Draw a digit").await;
-    browser.until("document.querySelector('[data-role=draw]').hidden").await;
-    let state = browser.value(&format!("{STATE}.comparison.options.draw")).await;
-    assert_eq!(state, Value::Bool(false));
     browser.press(&Key::Right).await;
     browser.until(&at_epoch(2)).await;
     browser.value("scrollTo(0, 0)").await;
     away(&browser).await;
     assert_eq!(plots(&browser).await, plain);
+    press_button(&browser, "Draw a digit").await;
+    browser.until("document.querySelector('[data-role=draw]').hidden").await;
+    let state = browser.value(&format!("{STATE}.comparison.options.draw")).await;
+    assert_eq!(state, Value::Bool(false));
     assert_eq!(browser.value("document.querySelectorAll('.draw-result:not([hidden])').length").await, json!(0));
     browser.assert_silent().await;
 }
