@@ -1,8 +1,7 @@
 // Loss and accuracy over the epochs, all runs in one chart each, with the clock's epoch marked. Drawn by uPlot.
 
 import { percent, compact } from "./format.js";
-import { keepDataTable } from "./data-table.js";
-import { h, role, say } from "./dom.js";
+import { h, keepDataTable, role, say } from "./dom.js";
 
 /** The shapes of the first six runs' points. */
 export const SHAPES = ["circle", "triangle", "square", "diamond", "down", "cross"];

@@ -2,12 +2,8 @@
 
 import { download, h } from "./dom.js";
 
-/**
- * Fills `details` whenever it is open. `read()` → {caption, head: [text…], rows: [[text…]…], exact}, the first of each row its name.
- * Returns a function to call when the figures have changed.
- */
-export function keepDataTable(details, read) {
-  if (!details) return () => {};
+/** Fills `details` whenever it is open (see dom.js). Returns a function to call when the figures have changed. */
+export function fillDataTable(details, read) {
   const table = h("table", { class: "figures" });
   const save = h("button", { type: "button", class: "small" }, "CSV");
   save.addEventListener("click", () => saveCsv(read()));

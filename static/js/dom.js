@@ -34,3 +34,14 @@ export function download(content, name, type) {
   // The download has begun by then.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
+
+/**
+ * Keeps `details` filled with a table from when it is first opened. `read()` → {caption, head: [text…], rows: [[text…]…], exact}, the
+ * first of each row its name. Returns a function to call when the figures have changed.
+ */
+export function keepDataTable(details, read) {
+  let update = () => {};
+  const fill = ({ fillDataTable }) => (update = fillDataTable(details, read))();
+  details?.addEventListener("toggle", () => import("./data-table.js").then(fill), { once: true });
+  return () => update();
+}

@@ -3,6 +3,7 @@
 
 const ENDED = new Set(["FINISHED", "FAILED", "KILLED", "INTERRUPTED"]);
 const MOST_PROGRESS = 4000;
+const TRAIL = 40; // epochs; older ones have faded out
 /** What the beginning of training tells under the names that the state has. */
 const STARTED = ["train_images", "steps_per_epoch", "parameters", "precision", "device_memory", "version", "commit", "host", "threads"];
 
@@ -111,6 +112,11 @@ function thinned(list) {
 export function reportAt(run, epoch) {
   for (let i = run.history.length - 1; i >= 0; i--) if (run.history[i].epoch <= epoch) return run.history[i];
   return null;
+}
+
+/** The planes of the epochs before one, oldest first, as far as a trail reaches: [{centers, means}…]. Pure. */
+export function trailOf(history, epoch) {
+  return history.filter((report) => report.epoch < epoch).slice(-TRAIL).map((report) => report.geometry);
 }
 
 /** The newest epoch that is done, 0 when none is. */

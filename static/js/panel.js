@@ -3,13 +3,11 @@
 
 import { Scatter } from "./scatter.js";
 import { alignGeometry, alignPoint, alignedPoints } from "./alignment.js";
-import { keepDataTable } from "./data-table.js";
-import { h, role, say } from "./dom.js";
+import { h, keepDataTable, role, say } from "./dom.js";
 import { coordinate, grouped, percent, roughly } from "./format.js";
-import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft } from "./fold.js";
+import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft, trailOf } from "./fold.js";
 import { predict } from "./geometry.js";
 import { imageUrl } from "./images.js";
-import { trailOf } from "./scatter-trails.js";
 
 const HINT_MS = 1500;
 

@@ -2,11 +2,20 @@
 // above.
 
 import { decisionRegions, projection, visibleBox } from "./geometry.js";
-import { drawShading } from "./scatter-shading.js";
-import { drawTrails } from "./scatter-trails.js";
 import { linearTicks } from "./ticks.js";
 import { tickLabel } from "./format.js";
 import { rgba } from "./palette.js";
+
+/** What few ask for is fetched when somebody does: drawShading, drawTrails. */
+let extras = {};
+
+/** Fetches what a style asks for and is not here yet; whether it came. */
+export async function fetchExtras({ shading, trails }) {
+  if (extras.drawTrails || !(shading || trails)) return false;
+  const modules = await Promise.all([import("./scatter-shading.js"), import("./scatter-trails.js")]).catch(() => []);
+  extras = Object.assign({}, ...modules);
+  return true;
+}
 
 /** Pixels between two ticks at least. */
 const TICK_PIXELS = 72;
@@ -26,7 +35,7 @@ export function drawUnder(context, scene) {
   if (!geometry) return;
   const box = visibleBox(view, width, height);
   const { k, ox, oy } = projection(view, width, height);
-  if (shading) drawShading(context, scene);
+  if (shading) extras.drawShading?.(context, scene);
   if (regions) {
     // One pixel more on each side, so that no outline shows along the plot's edge.
     const pad = 2 / k;
@@ -70,7 +79,7 @@ export function drawOver(context, scene) {
   if (!geometry) return;
   const { k, ox, oy } = projection(view, width, height);
   drawTickLabels(context, scene, k, ox, oy);
-  if (scene.trails && scene.trail) drawTrails(context, scene, ([x, y]) => [x * k + ox, oy - y * k]);
+  if (scene.trails && scene.trail) extras.drawTrails?.(context, scene, ([x, y]) => [x * k + ox, oy - y * k]);
   if (scene.means) {
     geometry.means.forEach(([x, y], c) => visible[c] && drawCross(context, x * k + ox, oy - y * k, palette, c));
   }

@@ -2,13 +2,6 @@
 
 import { rgba } from "./palette.js";
 
-const LONGEST = 40; // epochs; older ones have faded out
-
-/** The epochs before the one shown, oldest first, as far as a trail reaches: [{centers, means}…]. Pure. */
-export function trailOf(history, epoch) {
-  return history.filter((report) => report.epoch < epoch).slice(-LONGEST).map((report) => report.geometry);
-}
-
 /** How opaque each of `pieces` pieces of a trail is, oldest first. Pure. */
 export function fading(pieces) {
   return Array.from({ length: pieces }, (_, i) => 0.12 + 0.78 * ((i + 1) / pieces) ** 1.6);

@@ -3,7 +3,7 @@
 
 import { BucketGrid } from "./grid.js";
 import { bounds, fit, mixViews, projection, visibleBox, zoomAt } from "./geometry.js";
-import { drawOver, drawUnder } from "./scatter-layers.js";
+import { drawOver, drawUnder, fetchExtras } from "./scatter-layers.js";
 import { CpuRenderer } from "./scatter-cpu.js";
 import { gpuRenderer } from "./gpu.js";
 import { drawOrder } from "./order.js";
@@ -145,6 +145,7 @@ export class Scatter {
   setStyle(style) {
     if (style === this.#style) return;
     this.#style = style;
+    fetchExtras(style).then((came) => came && this.#schedule());
     this.#schedule();
   }
 

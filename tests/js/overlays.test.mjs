@@ -6,7 +6,8 @@ import { alignGeometry, alignPoint, alignPoints, describe, unalign } from "../..
 import { perturb } from "../../static/js/perturb.js";
 import { predict } from "../../static/js/geometry.js";
 import { probabilityPixels } from "../../static/js/scatter-shading.js";
-import { fading, trailOf } from "../../static/js/scatter-trails.js";
+import { trailOf } from "../../static/js/fold.js";
+import { fading } from "../../static/js/scatter-trails.js";
 import { numbersKey, valueOf } from "../../static/js/numbers.js";
 
 const geometry = {
