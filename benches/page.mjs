@@ -5,7 +5,7 @@
 //
 // Prints a table for docs/benchmarks.md. The runs looked at are synthetic: the log of a real tiny run, with made-up points of
 // the right number for every epoch; their names say so. `--live` trains three small real runs instead and
-// prints how long the way is from the trainer's epoch end to pixels.
+// prints how long the way is from the trainer's epoch end to pixels, and from a stroke of a drawn digit to the answers.
 
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -21,6 +21,8 @@ const MANY_EPOCHS = 100;
 const REPEATS = 15;
 /** Three variants, small, so that many epochs end while somebody watches. */
 const LIVE_RUNS = { epochs: 6, train_images: 500, width: 0.03125, dataset: "mnist" };
+/** The network of the quick profile, hardly trained: to draw for. */
+const QUICK_NETWORK = { epochs: 1, train_images: 64, width: 0.25 };
 const STATE = "window.centerscope?.state()";
 
 // ---- processes -------------------------------------------------------------------------------------------------------
@@ -102,6 +104,13 @@ class Browser {
         { type: "key", id: "keys", actions: keys },
       ],
     });
+  }
+
+  /** Presses at a place, moves to another one, and lets go. */
+  async drag(...places) {
+    const [from, to] = places.map(([x, y]) => ({ type: "pointerMove", duration: 0, x: Math.round(x), y: Math.round(y) }));
+    const actions = [from, { type: "pointerDown", button: 0 }, to, { type: "pointerUp", button: 0 }];
+    await this.#send("POST", "/actions", { actions: [{ type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions }] });
   }
 
   async close() {
@@ -265,6 +274,33 @@ async function lasso(browser) {
   return times;
 }
 
+/** From a move of the pen to the frame after the one that shows what every network makes of the drawing. */
+async function strokes(browser) {
+  const times = [];
+  for (let i = 0; i < REPEATS; i++) {
+    const box = await browser.run(`${TOOLS}
+      const pad = document.querySelector("canvas.sketch");
+      pad.scrollIntoView({ block: "center" });
+      window.drawn = 0;
+      const drawn = async (event) => {
+        if (!event.buttons) return;
+        pad.removeEventListener("pointermove", drawn, { capture: true });
+        const begin = performance.now();
+        do await new Promise((resolve) => setTimeout(resolve)); while (!${STATE}.comparison.drawing.answers.every(Boolean));
+        for (let n = 0; n < 2; n++) await frame();
+        window.drawn = performance.now() - begin;
+      };
+      pad.addEventListener("pointermove", drawn, { capture: true });
+      const { x, y, width, height } = pad.getBoundingClientRect();
+      return { x, y, width, height };`);
+    const top = box.y + box.height * (0.2 + 0.6 * (i / REPEATS));
+    await browser.drag([box.x + box.width * 0.3, top], [box.x + box.width * 0.6, top + 5]);
+    await browser.until("window.drawn");
+    times.push(await browser.run("return window.drawn;"));
+  }
+  return times.slice(1); // the first one waits for the networks to be read from their checkpoints
+}
+
 /** Milliseconds a frame takes while the loss chart of a run with a million points is moved sideways. */
 function millionPoints(browser) {
   return browser.run(`
@@ -379,6 +415,11 @@ async function live(home) {
   await over(server.address, ids);
   await browser.until(`${STATE}?.connection === "ended"`);
   const { latency } = await browser.run(`return ${STATE};`);
+  const drawn = await post(server.address, { ...LIVE_RUNS, ...QUICK_NETWORK });
+  await over(server.address, drawn.runs.map((run) => run.id));
+  await browser.go(`http://${server.address}${drawn.url}&draw=1`);
+  await browser.until(`${STATE}?.comparison?.drawing`);
+  tell(`A stroke of a drawn digit, until ${drawn.runs.length} networks of quick width have answered`, spread(await strokes(browser)), "50 ms");
   tell(`Trainer's epoch end to pixels, ${ids.length} runs training`, `p50 ${latency.p50} ms, p99 ${latency.p99} ms (${latency.n} plots)`, "p50 100 ms, p99 300 ms");
   await browser.close();
   await server.end();
