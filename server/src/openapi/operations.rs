@@ -231,10 +231,12 @@ pub(super) fn all(api: &mut Api) {
     let digest = || json!({"type": "string", "pattern": "^[0-9a-f]{64}$"});
     let meant = "The images that are meant, as a run's `data` has it: those of that word unless said.";
     api.get("/data/{set}/labels/{split}", "The true labels of a data set")
+        .fails(400, "an address that can't be understood")
         .query("digest", digest(), meant)
         .answers(200, "application/octet-stream", binary(), "one byte an image, 0 to 9")
         .fails(404, "not on this machine");
     api.get("/data/{set}/images/{split}/{index}.png", "An image of a data set")
+        .fails(400, "an address that can't be understood")
         .path_parameter("index")
         .query("digest", digest(), meant)
         .answers(200, "image/png", binary(), "28×28 grey pixels")
