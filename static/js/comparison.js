@@ -1,20 +1,20 @@
 // Runs side by side: one clock, one hover, one selection for all plots; charts and numbers that show the same moment.
 
-import { Alignments, describe, unalign } from "./alignment.js";
+import { Alignments, axesNote, unalign } from "./alignment.js";
 import { Charts } from "./charts.js";
 import { Clock } from "./clock.js";
 import { Controls } from "./controls.js";
 import { Feed } from "./moments.js";
-import { Panel } from "./panel.js";
+import { Panel, refusal } from "./panel.js";
 import { Selection } from "./selection.js";
 import { Transport } from "./transport.js";
 import { usualState, viewOf } from "./address.js";
 import { showChanges } from "./changes.js";
-import { h, role, say } from "./dom.js";
-import { imageUrl } from "./images.js";
+import { role, say } from "./dom.js";
+import { Drawer, PickedCount } from "./drawer.js";
 import { hasEnded, newestEpoch, reportAt } from "./fold.js";
 import { onThemeChange, readPalette } from "./palette.js";
-import { grouped, percent } from "./format.js";
+import { percent } from "./format.js";
 import { union } from "./geometry.js";
 import { numbersKey, updateNumbers } from "./numbers.js";
 import { anything, asksOutcome, insideOutline, membersOf, tidyOutline } from "./rules.js";
@@ -32,7 +32,6 @@ export class Comparison {
   #word = ""; // the selection's, for the address
   #dock = null; // the panel about the selection, once it was needed
   #drawer; // what holds the controls
-  #opener;
   #picked; // how many images are selected, in the clock's bar
   #alignments;
   #drawPanel = null; // a promise, once it was opened
@@ -105,35 +104,14 @@ export class Comparison {
       },
       { names: this.runs.map((run) => run.name), online: this.#root.dataset.comparison !== "replay" },
     );
-    this.#drawer = h("div", { class: "drawer", id: `controls-${this.runs[0].id}` }, this.controls.element);
-    const opener = h(
-      "button",
-      {
-        type: "button",
-        class: "opener",
-        "aria-expanded": "false",
-        "aria-controls": this.#drawer.id,
-        onclick: () => this.#openDrawer(!this.#drawer.classList.contains("open")),
-      },
-      "Controls",
-    );
-    this.#opener = opener;
-    const inSight = (name) => role(this.#root, name).scrollIntoView({ block: "nearest" });
-    this.#picked = h(
-      "div",
-      { class: "picked", hidden: true },
-      h("button", { type: "button", title: "Go to the panel about the selection", onclick: () => inSight("selection") }),
-      h("button", { type: "button", title: "Selects nothing (Escape)", onclick: () => this.select(null) }, "Clear"),
-    );
-    this.transport = new Transport(this.clock, this.#root, [this.#picked, opener]);
-    role(this.#root, "controls").replaceWith(this.#drawer);
+    this.#drawer = new Drawer(this.controls.element, `controls-${this.runs[0].id}`);
+    this.#picked = new PickedCount({
+      go: () => role(this.#root, "selection").scrollIntoView({ block: "nearest" }),
+      clear: () => this.select(null),
+    });
+    this.transport = new Transport(this.clock, this.#root, [this.#picked.element, this.#drawer.opener]);
+    role(this.#root, "controls").replaceWith(this.#drawer.element);
     role(this.#root, "transport").replaceWith(this.transport.element);
-  }
-
-  /** On a narrow page the controls come and go. */
-  #openDrawer(open) {
-    this.#drawer.classList.toggle("open", open);
-    this.#opener.setAttribute("aria-expanded", String(open));
   }
 
   /** Shows what an address says: see address.js. */
@@ -150,6 +128,11 @@ export class Comparison {
   /** Which images are shown: "test" or "train". */
   get split() {
     return this.#options.split;
+  }
+
+  /** Which images these are, null as long as no run knows. */
+  get data() {
+    return this.runs.find((run) => run.data)?.data ?? null;
   }
 
   /** What an address keeps. */
@@ -179,7 +162,7 @@ export class Comparison {
   }
 
   async #takeToDraw() {
-    this.#openDrawer(false);
+    this.#drawer.open(false);
     await this.#showDraw();
     this.panels[0].plot.scrollIntoView({ block: "nearest" });
   }
@@ -255,7 +238,7 @@ export class Comparison {
       mark: (index) => this.mark(index),
     });
     if (byHand) {
-      this.#openDrawer(false);
+      this.#drawer.open(false);
       this.#dock.open();
     }
     this.#schedule();
@@ -290,7 +273,7 @@ export class Comparison {
     this.controls.update(this.#options, this.#zoomed);
     for (const panel of this.panels) {
       panel.scatter.setStyle(this.#options);
-      panel.refused = this.#refusal(panel);
+      panel.refused = refusal(panel.run.data, this.data);
       this.#nameAxes(panel);
       panel.update(epoch);
     }
@@ -326,13 +309,6 @@ export class Comparison {
     this.charts.move(at);
   }
 
-  /** Why a run is not shown beside the first one, if it sees other images; "" as long as that is not known. */
-  #refusal({ run }) {
-    const first = this.runs.find((run) => run.data)?.data;
-    if (!run.data || run.data.digest === first.digest) return "";
-    return `It sees other images (${run.data.name}) than the first run (${first.name}): point i would not be the same one in both. Compare it with runs of its own data.`;
-  }
-
   #arrived(panel) {
     this.#nameAxes(panel);
     this.#share();
@@ -357,31 +333,19 @@ export class Comparison {
     element.hidden = !open;
     this.#root.classList.toggle("drawing", open);
     if (!open && !this.#drawPanel) return;
-    const source = (index) => {
-      const data = this.runs.find((run) => run.data)?.data;
-      return data ? imageUrl(data, "test", index) : null;
-    };
-    this.#drawPanel ??= import("./draw.js").then(
-      ({ DrawPanel }) =>
-        new DrawPanel(element, this.panels, {
-          source,
-          mark: (index) => this.#options.split === "test" && this.mark(index),
-          marked: () => (this.#options.split === "test" ? (this.marked ?? -1) : -1),
-          total: () => this.runs.find((run) => run.data)?.data.test_images ?? 0,
-        }),
-    );
+    this.#drawPanel ??= import("./draw.js").then(({ DrawPanel }) => new DrawPanel(element, this));
     try {
       this.drawing = await this.#drawPanel;
     } catch {
       this.#drawPanel = null;
       return void (element.textContent = "The panel could not be loaded: close it and open it again.");
     }
-    this.drawing.update(this.epoch, this.#options.draw);
+    this.drawing.update(this.epoch, open);
   }
 
   /** Says which images these are, as soon as that is known: generated digits are never passed off as MNIST. */
   #nameData() {
-    const data = this.runs.find((run) => run.data)?.data;
+    const { data } = this;
     const badge = role(document, "data-badge");
     if (!data || !badge) return;
     badge.hidden = false;
@@ -398,14 +362,7 @@ export class Comparison {
   #nameAxes(panel) {
     if (this.runs.length === 1) return;
     const { alignment } = panel.shown ?? {};
-    const reference = this.#reference;
-    const aligned = {
-      own: "raw axes: each network has its own",
-      shared: "raw axes, one scale: each network has its own",
-      aligned:
-        panel.run === reference ? "raw axes, the others are laid over them" : alignment ? `laid over ${reference.name}: ${describe(alignment)}` : "raw axes: nothing to lay them over yet",
-    };
-    panel.nameAxes(panel.shown ? aligned[this.#options.scale] : "");
+    panel.nameAxes(panel.shown ? axesNote(this.#options.scale, panel.run, this.#reference, alignment) : "");
   }
 
   /** One box for all plots where they share their scale. */
@@ -415,9 +372,7 @@ export class Comparison {
   }
 
   #showSelection() {
-    const { indices, rule } = this.selection;
-    this.#picked.hidden = !rule;
-    say(this.#picked.firstChild, `${grouped(indices.length)} selected`);
+    this.#picked.update(this.selection);
     this.#highlight();
     this.#dock?.update(this.selection, this.#shownPanels, this.epoch);
   }
@@ -452,19 +407,7 @@ export class Comparison {
       rule: this.#word,
       drawing: this.drawing?.inspect() ?? null,
       options: { ...this.#options, zoomed: this.#zoomed, visible: [...this.#options.visible] },
-      panels: this.panels.map((panel) => ({
-        run: panel.run.id,
-        status: panel.run.status,
-        epochs_received: panel.run.history.length,
-        epoch: panel.shown?.report.epoch ?? 0,
-        drawn_epoch: panel.drawnEpoch,
-        split: panel.shown?.split ?? null,
-        zoomed: panel.scatter.view !== null,
-        view: panel.scatter.view,
-        aligned: panel.shown?.alignment ?? null,
-        ...panel.scatter.stats,
-        place_of: (index) => panel.scatter.placeOf(index),
-      })),
+      panels: this.panels.map((panel) => panel.inspect()),
     };
   }
 }

@@ -35,6 +35,11 @@ export function download(content, name, type) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
+/** Whether a click on a link means to follow it here, not in another tab. */
+export function plainClick(event) {
+  return !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
+}
+
 /**
  * Keeps `details` filled with a table from when it is first opened. `read()` → {caption, head: [text…], rows: [[text…]…], exact}, the
  * first of each row its name. Returns a function to call when the figures have changed.

@@ -4,6 +4,7 @@
 import { SketchPad } from "./sketch-pad.js";
 import { coordinate, percent } from "./format.js";
 import { h, press, say } from "./dom.js";
+import { imageUrl } from "./images.js";
 import { perturb } from "./perturb.js";
 import { reportAt } from "./fold.js";
 
@@ -25,8 +26,18 @@ export class DrawPanel {
   #busy = false;
   #again = false;
 
-  /** `panels`: those of the comparison. `on`: mark(index), marked() → index or −1, total() → test images, or 0. */
-  constructor(element, panels, on) {
+  /** `comparison`: the one whose networks look at the drawing. */
+  constructor(element, comparison) {
+    const { panels } = comparison;
+    const test = () => comparison.split === "test";
+    const on = {
+      /** The address of a test image, null as long as no run knows which images these are. */
+      source: (index) => comparison.data && imageUrl(comparison.data, "test", index),
+      mark: (index) => test() && comparison.mark(index),
+      /** The image under the pointer, −1 for none. */
+      marked: () => (test() ? (comparison.marked ?? -1) : -1),
+      total: () => comparison.data?.test_images ?? 0,
+    };
     this.element = element;
     this.panels = panels;
     this.#on = on;

@@ -234,6 +234,24 @@ export class Panel {
     this.#card.dataset.corner = `${vertical}-${horizontal}`;
   }
 
+  /** What a test may read of it: see inspect.js. */
+  inspect() {
+    const { run, scatter, shown } = this;
+    return {
+      run: run.id,
+      status: run.status,
+      epochs_received: run.history.length,
+      epoch: shown?.report.epoch ?? 0,
+      drawn_epoch: this.drawnEpoch,
+      split: shown?.split ?? null,
+      zoomed: scatter.view !== null,
+      view: scatter.view,
+      aligned: shown?.alignment ?? null,
+      ...scatter.stats,
+      place_of: (index) => scatter.placeOf(index),
+    };
+  }
+
   #drawn({ outside }) {
     if (this.#undrawn) {
       const report = this.#undrawn;
@@ -262,6 +280,12 @@ function pointsOf(shown) {
 
 function planeOf(geometry, { alignment }) {
   return alignment ? alignGeometry(alignment, geometry) : geometry;
+}
+
+/** Why a run of `data` is not shown beside one of the `first` data; "" as long as that is not known. Pure. */
+export function refusal(data, first) {
+  if (!data || data.digest === first.digest) return "";
+  return `It sees other images (${data.name}) than the first run (${first.name}): point i would not be the same one in both. Compare it with runs of its own data.`;
 }
 
 /** The plot as a table, a row a class: where its test images lie and how many of them are recognised. Pure. */

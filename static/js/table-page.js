@@ -3,19 +3,20 @@
 import { h, role, say } from "./dom.js";
 import { grouped } from "./format.js";
 import { BulkBar } from "./bulk.js";
-import { NARROW, NARROW_NAME, USUAL, clampWidth, moved, nextSort, readAddress, readStored, widthOf, writeAddress } from "./columns.js";
+import { NARROW, NARROW_NAME, USUAL, readAddress, readStored, writeAddress } from "./columns.js";
 import { openColumnDialog } from "./column-dialog.js";
 import { EDITABLE, edit } from "./edits.js";
+import { showFacets } from "./facets.js";
 import { editInPlace } from "./in-place.js";
 import { QueryBox } from "./query-box.js";
 import { RowPicks } from "./row-picks.js";
 import { Refused, RowSource, ask, isNews } from "./row-source.js";
 import { RowView } from "./row-view.js";
+import { TableHead } from "./table-head.js";
 import { followSummaries } from "./summaries.js";
 
 const STORE = "runs-table";
 const REFRESH_MS = 600;
-const USUAL_SORT = "-created";
 
 export class TablePage {
   #root;
@@ -24,6 +25,7 @@ export class TablePage {
   #state = { query: "", sort: "", columns: null, widths: {} };
   #source = new RowSource({ query: "", sort: "" });
   #view;
+  #head;
   #box;
   #picks = new RowPicks();
   #bulk;
@@ -69,6 +71,12 @@ export class TablePage {
       moved: () => this.#fetch(),
       left: () => this.#editor?.leave(),
     });
+    this.#head = new TableHead(table.tHead.rows[0], {
+      layout: () => ({ state: this.#state, fields: this.#shown, widths: this.#widths }),
+      set: (change) => this.set(change),
+      widen: (widths) => this.#showColumns(widths),
+      all: (every) => (every ? this.#pickAll() : this.#pickNone()),
+    });
     this.#wire(table, scroller);
     this.#showHead();
     this.#drawn();
@@ -85,6 +93,11 @@ export class TablePage {
 
   get #columns() {
     return this.#state.columns ?? (innerWidth <= 760 ? NARROW : USUAL);
+  }
+
+  /** The fields of the columns shown. */
+  get #shown() {
+    return this.#columns.map((name) => this.#byName.get(name));
   }
 
   /** Changes the query, the sort, the columns or the widths. */
@@ -189,28 +202,7 @@ export class TablePage {
 
   #showFacets(facets) {
     this.#facets = facets;
-    const nav = role(this.#root, "facets");
-    const focused = document.activeElement?.dataset?.facet;
-    nav.replaceChildren(
-      ...facets
-        .filter((facet) => facet.values.length)
-        .map((facet) =>
-          h(
-            "div",
-            { class: "facet" },
-            h("span", { class: "label" }, facet.label),
-            facet.values.map(({ value, count, chosen, query }) =>
-              h(
-                "a",
-                { class: "facet-value", href: writeAddress({ ...this.#state, query }), "data-facet": `${facet.field} ${value}`, "aria-current": chosen ? "true" : null, onclick: (event) => plain(event) && (event.preventDefault(), this.#ask(query)) },
-                facet.field === "archived" ? "yes" : value,
-                h("small", {}, ` ${grouped(count)}`),
-              ),
-            ),
-          ),
-        ),
-    );
-    if (focused) [...nav.querySelectorAll("a")].find((a) => a.dataset.facet === focused)?.focus();
+    showFacets(role(this.#root, "facets"), facets, this.#state, (query) => this.#ask(query));
   }
 
   /** Takes in what changed; rows of runs that are new, gone or in another status come to their places a moment later. */
@@ -227,52 +219,13 @@ export class TablePage {
     if (stale) this.#refresh ||= setTimeout(() => ((this.#refresh = 0), this.#reload(false)), REFRESH_MS);
   }
 
-  // The head of the table
-
   #showHead() {
-    const fields = this.#columns.map((name) => this.#byName.get(name));
-    const sort = this.#state.sort || USUAL_SORT;
-    const cells = fields.map((field, i) => {
-      const sorted = sort.replace(/^-/, "") === field.name ? (sort.startsWith("-") ? "descending" : "ascending") : "none";
-      const next = nextSort(field, sort);
-      const label =
-        field.kind === "curve"
-          ? h("span", { title: field.help }, field.label)
-          : h("a", { href: writeAddress({ ...this.#state, sort: next }), title: field.help, draggable: "false", onclick: (event) => plain(event) && (event.preventDefault(), this.set({ sort: next }), this.#showHead(), this.#focusHead(field.name)) }, field.label);
-      const head = h("th", { scope: "col", class: field.kind === "number" ? "number" : null, "data-field": field.name, "aria-sort": sorted, draggable: "true" }, label, h("i", { class: "grip", "aria-hidden": "true" }));
-      head.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", field.name));
-      head.addEventListener("dragover", (event) => event.preventDefault());
-      head.addEventListener("drop", (event) => {
-        event.preventDefault();
-        const from = this.#columns.indexOf(event.dataTransfer.getData("text/plain"));
-        if (from >= 0) this.set({ columns: moved(this.#columns, from, i) });
-      });
-      head.lastChild.addEventListener("pointerdown", (event) => this.#resize(event, field));
-      return head;
-    });
-    const all = h("input", { type: "checkbox", "aria-label": "Select all that match", onchange: () => (all.checked ? this.#pickAll() : this.#pickNone()) });
-    role(this.#root, "grid").tHead.rows[0].replaceChildren(h("th", { scope: "col", class: "tick" }, h("label", {}, all)), ...cells);
-    this.#view.setColumns(fields, this.#widths);
+    this.#head.show();
+    this.#showColumns(this.#widths);
   }
 
-  #focusHead(name) {
-    role(this.#root, "grid").tHead.querySelector(`[data-field="${name}"] a`)?.focus();
-  }
-
-  #resize(event, field) {
-    event.preventDefault();
-    const grip = event.target;
-    const start = event.clientX - (grip.closest("th").offsetWidth || widthOf(field, this.#widths));
-    grip.setPointerCapture(event.pointerId);
-    let width = null;
-    grip.onpointermove = (moving) => {
-      width = clampWidth(moving.clientX - start);
-      this.#view.setColumns(this.#columns.map((name) => this.#byName.get(name)), { ...this.#widths, [field.name]: width });
-    };
-    grip.onpointerup = () => {
-      grip.onpointermove = grip.onpointerup = null;
-      if (width) this.set({ widths: { ...this.#state.widths, [field.name]: width } });
-    };
+  #showColumns(widths) {
+    this.#view.setColumns(this.#shown, widths);
   }
 
   // Selecting
@@ -302,10 +255,8 @@ export class TablePage {
   }
 
   #picked() {
-    const box = role(this.#root, "grid").tHead.querySelector("input");
     const { size } = this.#picks.ids;
-    box.checked = size > 0 && size >= this.#source.total;
-    box.indeterminate = size > 0 && !box.checked;
+    this.#head.tick(size, this.#source.total);
     say(role(this.#root, "announcement"), size ? `${size} selected` : "nothing selected");
     this.#view.draw();
     this.#bulk.update();
@@ -404,9 +355,4 @@ function storedText() {
   } catch {
     return "{}";
   }
-}
-
-/** Whether a click means to follow a link here, not in another tab. */
-function plain(event) {
-  return !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
 }
