@@ -100,13 +100,21 @@ pub enum LogError {
         /// What is wrong with it.
         error: serde_json::Error,
     },
+    /// A line that says it is another.
+    #[error("line {line} of the log says that it is line {seq}: lines are missing, or the file was changed")]
+    Place {
+        /// Which, from 1.
+        line: usize,
+        /// Its sequence number.
+        seq: u64,
+    },
 }
 
 impl RunState {
     /// Folds a log, oldest line first.
     ///
     /// # Errors
-    /// A line that is no event, or a log that does not begin with `scheduled`.
+    /// A line that is no event or not in its place, or a log that does not begin with `scheduled`.
     pub fn replay<'a>(id: RunId, lines: impl IntoIterator<Item = &'a str>) -> Result<RunState, LogError> {
         let mut state = None;
         for (index, line) in lines.into_iter().enumerate() {
@@ -115,6 +123,9 @@ impl RunState {
             match &mut state {
                 None => state = Some(RunState::begin(id, &line)?),
                 Some(state) => state.apply(&line),
+            }
+            if line.seq != index as u64 + 1 {
+                return Err(LogError::Place { line: index + 1, seq: line.seq });
             }
         }
         state.ok_or(LogError::NoBeginning)
@@ -444,5 +455,6 @@ mod tests {
         assert!(matches!(replay(&[]), Err(LogError::NoBeginning)));
         assert!(matches!(replay(&[&log()[1]]), Err(LogError::NoBeginning)));
         assert!(matches!(replay(&[&log()[0], "{}"]), Err(LogError::Line { line: 2, .. })));
+        assert!(matches!(replay(&[&log()[0], &log()[2]]), Err(LogError::Place { line: 2, seq: 3 })));
     }
 }
