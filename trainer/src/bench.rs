@@ -16,7 +16,7 @@ use candle_core::{Device, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Test images of a whole epoch, as many as MNIST has.
 const TEST_IMAGES: usize = 10_000;
@@ -55,8 +55,8 @@ pub struct StepTimes {
 pub fn steps(spec: &RunSpec, steps: usize, device: &Device) -> Result<StepTimes> {
     let net = CenterNet::new(spec.network, spec.width, spec.seed, device)?;
     let loss = CenterLoss::new(spec.distance, spec.lambda, spec.seed, device)?;
-    let mut net_sgd = Sgd::new(net.variables(), spec.momentum)?;
-    let mut center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
+    let net_sgd = Sgd::new(net.variables(), spec.momentum)?;
+    let center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
     let images = noise(spec.batch_size)?;
     let feed = Feed::new(&images, device)?;
     let batch = feed.order(&(0..spec.batch_size as u32).collect::<Vec<_>>())?;
@@ -69,13 +69,18 @@ pub fn steps(spec: &RunSpec, steps: usize, device: &Device) -> Result<StepTimes>
             let (output, tape) = net.forward_train(&pixels)?;
             let losses = loss.forward(&output, &labels)?;
             let forward = begun.elapsed();
-            let gradients = net.backward(tape, &losses.total)?;
-            let backward = begun.elapsed();
-            net_sgd.step(&gradients, spec.lr)?;
+            let mut optimising = Duration::ZERO;
+            let gradients = net.backward(tape, &losses.total, |variable, gradient| {
+                let begun = Instant::now();
+                net_sgd.step_one(variable, gradient, spec.lr)?;
+                optimising += begun.elapsed();
+                Ok(())
+            })?;
+            let backward = begun.elapsed() - forward - optimising;
             center_sgd.step(&gradients, spec.center_lr)?;
             losses.total.to_scalar::<f32>()?;
             let all = begun.elapsed();
-            Result::Ok([all, forward, backward - forward, all - backward])
+            Result::Ok([all, forward, backward, all - forward - backward])
         })?;
         if step > 0 {
             times.iter_mut().zip(parts).for_each(|(times, part)| times.push(part.as_secs_f64() * 1e3));

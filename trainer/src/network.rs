@@ -8,6 +8,7 @@ use crate::ops::block::{self, Parameters, RunningStats, Saved};
 use crate::ops::conv2d::{ConvShape, KERNEL};
 use crate::ops::scratch::{self, Scratch};
 use crate::ops::with_numbers;
+use crate::optim::Gradient;
 use crate::rng;
 use crate::spec::Network;
 use candle_core::backprop::GradStore;
@@ -237,13 +238,25 @@ impl CenterNet {
         Ok((self.head(&features)?, Tape::Blocks { features, saved }))
     }
 
-    /// The gradient of `loss`, a scalar of the output that came with `tape`, for every trainable variable.
+    /// The gradients of `loss`, a scalar of the output that came with `tape`: `found(variable, gradient)` is called for each
+    /// trainable variable as soon as its gradient is known, which it may then change: a network's gradients need not all be
+    /// held at once. Returns those of the other variables that the loss depends on.
     ///
     /// # Errors
-    /// If the device fails.
-    pub fn backward(&self, tape: Tape, loss: &Tensor) -> Result<GradStore> {
+    /// Those of `found`, or if the device fails.
+    pub fn backward(
+        &self,
+        tape: Tape,
+        loss: &Tensor,
+        mut found: impl FnMut(&Var, Gradient<'_>) -> Result<()>,
+    ) -> Result<GradStore> {
         // Candle differentiates the loss and the linear layers; from the features down it is a walk back along the tape.
         let mut gradients = loss.backward()?;
+        for variable in self.variables() {
+            if let Some(gradient) = gradients.remove(&variable) {
+                found(&variable, Gradient::Tensor(&gradient))?;
+            }
+        }
         let (features, saved) = match tape {
             Tape::Blocks { features, saved } => (features, saved),
             #[cfg(feature = "cuda")]
@@ -253,11 +266,10 @@ impl CenterNet {
         let mut dy = scratch::copy(&dy.flatten_all()?.to_vec1::<f32>()?);
         for (index, (block, saved)) in self.blocks.iter().zip(saved).enumerate().rev() {
             // Only the first block's input, the images, has no use for a gradient.
-            let found = with_numbers(&block.weight, |weight| saved.backward(weight, dy, index > 0))?;
-            let of = |variable: &Var, values| Tensor::from_vec(values, variable.shape(), &self.device);
-            gradients.insert(&block.weight, of(&block.weight, found.weight)?);
-            gradients.insert(&block.scale_shift, of(&block.scale_shift, found.scale_shift)?);
-            let Some(dx) = found.x else { break };
+            let gradients = with_numbers(&block.weight, |weight| saved.backward(weight, dy, index > 0))?;
+            found(&block.weight, Gradient::Numbers(&gradients.weight))?;
+            found(&block.scale_shift, Gradient::Numbers(&gradients.scale_shift))?;
+            let Some(dx) = gradients.x else { break };
             dy = dx;
         }
         Ok(gradients)

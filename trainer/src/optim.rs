@@ -1,5 +1,6 @@
 //! Stochastic gradient descent.
 
+pub use crate::ops::sgd::Gradient;
 use crate::ops::sgd::momentum_step;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
@@ -20,17 +21,28 @@ impl Sgd {
         Ok(Sgd { variables: variables.into_iter().map(with_velocity).collect::<Result<_>>()?, momentum })
     }
 
-    /// One step with learning rate `lr`.
+    /// One step with learning rate `lr` of every variable whose gradient is there.
     ///
     /// # Errors
     /// If a gradient has another shape than its variable.
-    pub fn step(&mut self, gradients: &GradStore, lr: f64) -> Result<()> {
+    pub fn step(&self, gradients: &GradStore, lr: f64) -> Result<()> {
         for (variable, velocity) in &self.variables {
             if let Some(gradient) = gradients.get(variable) {
-                momentum_step(variable, velocity, gradient, lr, self.momentum)?;
+                momentum_step(variable, velocity, Gradient::Tensor(gradient), lr, self.momentum)?;
             }
         }
         Ok(())
+    }
+
+    /// One step of one of the variables; nothing for any other.
+    ///
+    /// # Errors
+    /// If the gradient has another shape than the variable.
+    pub fn step_one(&self, variable: &Var, gradient: Gradient<'_>, lr: f64) -> Result<()> {
+        match self.variables.iter().find(|(v, _)| v.id() == variable.id()) {
+            Some((_, velocity)) => momentum_step(variable, velocity, gradient, lr, self.momentum),
+            None => Ok(()),
+        }
     }
 
     /// Goes on from this velocity of one of the variables.

@@ -8,9 +8,9 @@ use crate::event::DeviceMemory;
 use crate::feed::Feed;
 use crate::loss::CenterLoss;
 use crate::network::CenterNet;
-use crate::optim::Sgd;
+use crate::optim::{Gradient, Sgd};
 use crate::spec::{Precision, RunSpec};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, Var};
 use serde::Serialize;
 use std::sync::Barrier;
 use std::time::Instant;
@@ -93,8 +93,9 @@ impl<'a> Training<'a> {
             device::compute(self.device, || {
                 let (images, labels) = self.feed.batch(&self.batch)?;
                 let (output, tape) = self.net.forward_train(&images)?;
-                let gradients = self.net.backward(tape, &self.loss.forward(&output, &labels)?.total)?;
-                self.net_sgd.step(&gradients, self.spec.lr)?;
+                let loss = self.loss.forward(&output, &labels)?.total;
+                let step = |variable: &Var, found: Gradient| self.net_sgd.step_one(variable, found, self.spec.lr);
+                let gradients = self.net.backward(tape, &loss, step)?;
                 self.center_sgd.step(&gradients, self.spec.center_lr)
             })?;
         }

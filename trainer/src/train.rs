@@ -92,7 +92,7 @@ fn train_on(
     let net = CenterNet::new(spec.network, spec.width, spec.seed, device)?;
     let loss = CenterLoss::new(spec.distance, spec.lambda, spec.seed, device)?;
     let mut net_sgd = Sgd::new(net.variables(), spec.momentum)?;
-    let mut center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
+    let center_sgd = Sgd::new(vec![loss.centers.clone()], 0.0)?;
     let (mut done, mut best_accuracy) = (0, None);
     if let Some(checkpoint) = from {
         checkpoint.restore(&net, &loss, &mut net_sgd, device)?;
@@ -122,8 +122,8 @@ fn train_on(
                 let reads = device.is_cpu() || spec.non_finite == NonFinite::Skip || pass.progress_due();
                 let broken = if reads { pass.read()? } else { None };
                 if broken.is_none() {
-                    let gradients = net.backward(tape, &losses.total)?;
-                    net_sgd.step(&gradients, lr)?;
+                    let gradients =
+                        net.backward(tape, &losses.total, |variable, found| net_sgd.step_one(variable, found, lr))?;
                     center_sgd.step(&gradients, spec.center_lr)?;
                 }
                 Result::Ok(broken)

@@ -16,9 +16,9 @@ use crate::loss::CenterLoss;
 use crate::network::CenterNet;
 use crate::optim::Sgd;
 use crate::spec::{Precision, Variant};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, Var};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A reference file.
 #[derive(Debug, Deserialize)]
@@ -216,8 +216,8 @@ impl Reference {
         })?;
         let centers = formula_tensor(self.seed, tensors.get(), CLASSES * 2, 1.0);
         loss.centers.set(&Tensor::from_vec(centers, (CLASSES, 2), device)?)?;
-        let mut net_sgd = Sgd::new(net.variables(), self.net_sgd.momentum)?;
-        let mut center_sgd = Sgd::new(vec![loss.centers.clone()], self.center_sgd.momentum)?;
+        let net_sgd = Sgd::new(net.variables(), self.net_sgd.momentum)?;
+        let center_sgd = Sgd::new(vec![loss.centers.clone()], self.center_sgd.momentum)?;
 
         let mut misses = Vec::new();
         for (step, expected) in self.train.iter().enumerate() {
@@ -225,24 +225,26 @@ impl Reference {
             let (images, labels) = self.batch(mnist, step, device)?;
             let (output, tape) = net.forward_train(&images)?;
             let losses = loss.forward(&output, &labels)?;
-            let gradients = net.backward(tape, &losses.total)?;
+            let mut of_net = HashMap::new();
+            let gradients = net.backward(tape, &losses.total, |variable, gradient| {
+                of_net.insert(variable.id(), gradient.to_tensor(variable)?);
+                net_sgd.step_one(variable, gradient, self.net_sgd.lr)
+            })?;
             note(Kind::Loss, scalar_error(&losses.cross_entropy, expected.cross_entropy)?);
             note(Kind::Loss, scalar_error(&losses.center, expected.center_loss)?);
             note(Kind::Vector, vector_error(&output.embedding.narrow(0, 0, 4)?, &expected.features_first_4)?);
 
-            let gradient = |v: &candle_core::Var| match gradients.get(v) {
-                Some(gradient) => Ok(gradient.clone()),
-                None => v.zeros_like(),
-            };
-            note(Kind::Vector, vector_error(&gradient(&loss.centers)?, &expected.grad_centers)?);
-            for (name, tensor) in net.export(gradient)? {
+            let or_zeros =
+                |gradient: Option<&Tensor>, of: &Var| gradient.map_or_else(|| of.zeros_like(), |g| Ok(g.clone()));
+            let of_centers = or_zeros(gradients.get(&loss.centers), &loss.centers)?;
+            note(Kind::Vector, vector_error(&of_centers, &expected.grad_centers)?);
+            for (name, tensor) in net.export(|variable| or_zeros(of_net.get(&variable.id()), variable))? {
                 let (norm, sum) = (expected.grad_l2.get(&name), expected.grad_sum.get(&name));
                 let (Some(&norm), Some(&sum)) = (norm, sum) else {
                     candle_core::bail!("the reference file has no gradient of {name}")
                 };
                 note(Kind::Gradient, gradient_error(&tensor, norm, sum)?);
             }
-            net_sgd.step(&gradients, self.net_sgd.lr)?;
             center_sgd.step(&gradients, self.center_sgd.lr)?;
             note(Kind::Vector, vector_error(&loss.centers, &expected.centers_after)?);
         }

@@ -9,6 +9,7 @@
 
 use super::channel_sums::{channel_sums, repeated, row_len, vectorised};
 use super::conv2d::ConvShape;
+use super::scratch::{self, Scratch};
 use rayon::prelude::*;
 
 /// ε of batch-norm.
@@ -119,7 +120,7 @@ pub(super) struct Pooled {
     /// Which pixel of its window, in reading order, was the first maximum.
     argmax: Vec<u8>,
     /// That pixel's z.
-    z: Vec<f32>,
+    z: Scratch,
 }
 
 impl Pooled {
@@ -131,7 +132,7 @@ impl Pooled {
 
     /// Room for `len` outputs.
     pub(super) fn with_len(len: usize) -> Pooled {
-        Pooled { argmax: vec![0; len], z: vec![0.0; len] }
+        Pooled { argmax: vec![0; len], z: scratch::take(len) }
     }
 }
 

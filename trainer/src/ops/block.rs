@@ -89,7 +89,7 @@ pub struct Gradients {
     /// Of the input, (N, H, H, in), where it was wanted.
     pub x: Option<Scratch>,
     /// (5, 5, in, out)
-    pub weight: Vec<f32>,
+    pub weight: Scratch,
     /// (2, out)
     pub scale_shift: Vec<f32>,
 }
@@ -132,7 +132,7 @@ impl Saved {
         let scale_shift = activation::backward(shape, &mut z, &norm, pooled.as_ref(), &dy);
         drop((dy, pooled));
         let mut dx = wants_dx.then(|| scratch::take(shape.input_len()));
-        let mut dw = vec![0.0; shape.weight_len()];
+        let mut dw = scratch::take(shape.weight_len());
         conv2d::backward(shape, &x, weight, &z, dx.as_deref_mut(), &mut dw);
         Gradients { x: dx, weight: dw, scale_shift }
     }

@@ -26,7 +26,7 @@ const GROUP_TILES: usize = 64;
 /// and more where the weight has many (in, out) pairs: each product packs a plane of them anew.
 const LARGE_GROUP_TILES: usize = 256;
 const LARGE_WEIGHT: usize = 1 << 15;
-/// Numbers of the planes that may be open at a time in the forward pass, where a group for each thread is not more: 32 MB.
+/// Numbers of the planes that may be open at a time, where one group's are not more: 32 MB.
 const OPEN_NUMBERS: usize = 1 << 23;
 /// Groups that a batch is cut into at least, where it has the tiles.
 const GROUPS: usize = 4;
@@ -41,8 +41,10 @@ struct Plan {
     shape: ConvShape,
     /// Images of a group; the last group may have fewer.
     images: usize,
-    /// Tiles of a group.
-    tiles: usize,
+    /// Images that one task maps to planes or back.
+    mapped: usize,
+    /// Groups whose planes may be open at a time.
+    open: usize,
 }
 
 impl Plan {
@@ -54,11 +56,22 @@ impl Plan {
         let enough = if large { images_of(LARGE_GROUP_TILES) } else { GROUP_NUMBERS / numbers_per_image };
         // Not so large that threads run out of groups, unless the batch is tiny.
         let images = enough.min(shape.batch.div_ceil(GROUPS)).max(images_of(GROUP_TILES)).clamp(1, shape.batch);
-        Plan { shape, images, tiles: images * tiles_per_image }
+        // Threads work on a group each; a group that has to be alone they share.
+        let open = (OPEN_NUMBERS / (images * numbers_per_image)).max(1);
+        Plan { shape, images, mapped: if open == 1 { 1 } else { images }, open }
+    }
+
+    fn tiles_per_image(self) -> usize {
+        self.shape.side.div_ceil(TILE).pow(2)
+    }
+
+    /// Numbers of a group in a plane.
+    fn in_plane(self, channels: usize) -> usize {
+        self.images * self.tiles_per_image() * channels
     }
 
     fn stride(self, channels: usize) -> usize {
-        self.tiles * channels + PLANE_GAP
+        self.in_plane(channels) + PLANE_GAP
     }
 
     fn group(self, channels: usize) -> Group {
@@ -69,17 +82,48 @@ impl Plan {
         self.stride(channels) * PLANES
     }
 
+    fn image(self, channels: usize) -> usize {
+        self.shape.side.pow(2) * channels
+    }
+
     fn input(self) -> usize {
-        self.images * self.shape.side.pow(2) * self.shape.in_channels
+        self.images * self.image(self.shape.in_channels)
     }
 
     fn output(self) -> usize {
-        self.images * self.shape.side.pow(2) * self.shape.out_channels
+        self.images * self.image(self.shape.out_channels)
     }
 
     /// Tiles of a group with `numbers` input numbers.
     fn tiles_of(self, numbers: usize) -> usize {
-        numbers / (self.shape.side.pow(2) * self.shape.in_channels) * self.shape.side.div_ceil(TILE).pow(2)
+        numbers / self.image(self.shape.in_channels) * self.tiles_per_image()
+    }
+
+    /// Maps a group's images to its planes: `map(group, images, planes)`, the planes cut to those images.
+    fn map_to_planes(
+        self,
+        channels: usize,
+        images: &[f32],
+        planes: &mut [f32],
+        map: impl Fn(Group, &[f32], Vec<&mut [f32]>) + Sync,
+    ) {
+        let (whole, piece) = (self.in_plane(channels), self.mapped * self.tiles_per_image() * channels);
+        let planes = cut(planes.chunks_mut(self.stride(channels)).map(|plane| plane[..whole].chunks_mut(piece)));
+        let images = images.par_chunks(self.mapped * self.image(channels)).zip(planes);
+        images.for_each(|(images, planes)| map(self.group(channels), images, planes));
+    }
+
+    /// Maps a group's planes back to its images: `map(group, planes, images)`, the planes from those images on.
+    fn map_to_images(
+        self,
+        channels: usize,
+        planes: &[f32],
+        images: &mut [f32],
+        map: impl Fn(Group, &[f32], &mut [f32]) + Sync,
+    ) {
+        let piece = self.mapped * self.tiles_per_image() * channels;
+        let images = images.par_chunks_mut(self.mapped * self.image(channels)).enumerate();
+        images.for_each(|(place, images)| map(self.group(channels), &planes[place * piece..], images));
     }
 }
 
@@ -96,17 +140,16 @@ pub fn forward(shape: ConvShape, x: &[f32], weight: &[f32], z: &mut [f32]) {
     let group = |z: &mut [f32], x: &[f32]| {
         let tiles = plan.tiles_of(x.len());
         let (mut v, mut m) = (scratch::take(plan.planes(ins)), scratch::take(plan.planes(outs)));
-        run(ins, Input { group: plan.group(ins), x, v: &mut v });
+        plan.map_to_planes(ins, x, &mut v, |group, x, v| run(ins, Input { group, x, v }));
         // Planes in parallel too: a machine may have more threads than the batch has groups.
         let planes = m.par_chunks_mut(plan.stride(outs)).zip(v.par_chunks(plan.stride(ins)));
         planes.zip(u.par_chunks(ins * outs)).for_each(|((m, v), u)| {
             matmul(m, Into::Replace, Matrix::new(v, tiles, ins), Matrix::new(u, ins, outs));
         });
-        run(outs, Output { group: plan.group(outs), m: &m, z });
+        plan.map_to_images(outs, &m, z, |group, m, z| run(outs, Output { group, m, z }));
     };
     // A thread that waits for planes begins another group meanwhile, so more groups can be open than there are threads.
-    let at_once = (OPEN_NUMBERS / (plan.planes(ins) + plan.planes(outs))).max(rayon::current_num_threads());
-    for (z, x) in z.chunks_mut(plan.output() * at_once).zip(x.chunks(plan.input() * at_once)) {
+    for (z, x) in z.chunks_mut(plan.output() * plan.open).zip(x.chunks(plan.input() * plan.open)) {
         z.par_chunks_mut(plan.output()).zip(x.par_chunks(plan.input())).for_each(|(z, x)| group(z, x));
     }
 }
@@ -120,8 +163,8 @@ pub fn backward(shape: ConvShape, x: &[f32], weight: &[f32], dz: &[f32], mut dx:
     let u = dx.is_some().then(|| map_weight(shape, &transposed(shape, weight)));
     let mut du = scratch::take(PLANES * ins * outs);
 
-    // The planes of as many groups at a time as there are threads: enough work for all, and no more memory than that.
-    let at_once = rayon::current_num_threads();
+    // No more groups at a time than there are threads: enough work for all.
+    let at_once = plan.open.min(rayon::current_num_threads());
     let (input, output) = (plan.input() * at_once, plan.output() * at_once);
     for (turn, (x, dz)) in x.chunks(input).zip(dz.chunks(output)).enumerate() {
         let mut groups: Vec<(usize, Scratch, Scratch)> = x
@@ -130,8 +173,8 @@ pub fn backward(shape: ConvShape, x: &[f32], weight: &[f32], dz: &[f32], mut dx:
             .map(|(x, dz)| {
                 let mut v = scratch::take(plan.planes(ins));
                 let mut dm = scratch::take(plan.planes(outs));
-                run(shape.in_channels, Input { group: plan.group(ins), x, v: &mut v });
-                run(outs, OutputAdjoint { group: plan.group(outs), dz, dm: &mut dm });
+                plan.map_to_planes(ins, x, &mut v, |group, x, v| run(ins, Input { group, x, v }));
+                plan.map_to_planes(outs, dz, &mut dm, |group, dz, dm| run(outs, OutputAdjoint { group, dz, dm }));
                 (plan.tiles_of(x.len()), v, dm)
             })
             .collect();
@@ -153,7 +196,7 @@ pub fn backward(shape: ConvShape, x: &[f32], weight: &[f32], dz: &[f32], mut dx:
             planes.zip(u.par_chunks(ins * outs)).for_each(|((dv, dm), u)| {
                 matmul(dv, Into::Replace, Matrix::new(dm, *tiles, outs), Matrix::new(u, outs, ins));
             });
-            run(ins, InputAdjoint { group: plan.group(ins), dv, dx });
+            plan.map_to_images(ins, dv, dx, |group, dv, dx| run(ins, InputAdjoint { group, dv, dx }));
         });
     }
 

@@ -29,7 +29,7 @@ pub(super) struct Group {
     pub(super) side: usize,
     /// Channels.
     pub(super) channels: usize,
-    /// Distance from one plane to the next.
+    /// Distance from one plane to the next, where they are read.
     pub(super) stride: usize,
 }
 
@@ -91,18 +91,24 @@ impl Tile {
         ((self.image * self.group.side + y) * self.group.side + x) * self.group.channels
     }
 
-    /// Where the tile's numbers in the plane of the points (r, c) begin.
+    /// Where the tile's numbers in the plane of the points (r, c) begin, counted from the first plane.
     #[inline(always)]
     fn plane(self, r: usize, c: usize) -> usize {
-        (r * POINTS + c) * self.group.stride + self.index * self.group.channels
+        (r * POINTS + c) * self.group.stride + self.in_plane()
+    }
+
+    /// Where the tile's numbers in any plane begin.
+    #[inline(always)]
+    fn in_plane(self) -> usize {
+        self.index * self.group.channels
     }
 }
 
-/// `v = Bᵀ d B` for each tile's 8×8 inputs d, zeros beyond the border.
+/// `v = Bᵀ d B` for each tile's 8×8 inputs d, zeros beyond the border; `v` holds each plane's numbers for these images.
 pub(super) struct Input<'a> {
     pub(super) group: Group,
     pub(super) x: &'a [f32],
-    pub(super) v: &'a mut [f32],
+    pub(super) v: Vec<&'a mut [f32]>,
 }
 
 impl WithSimd for Input<'_> {
@@ -110,8 +116,8 @@ impl WithSimd for Input<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        struct Work<'a, S>(S, Tile, &'a [f32], &'a mut [f32]);
-        impl<S: Simd> EachRegister<S> for Work<'_, S> {
+        struct Work<'a, 'b, S>(S, Tile, &'a [f32], &'a mut [&'b mut [f32]]);
+        impl<S: Simd> EachRegister<S> for Work<'_, '_, S> {
             #[inline(always)]
             fn register(&mut self, first: usize, part: impl Part<S>) {
                 let Work(simd, tile, x, v) = self;
@@ -124,16 +130,16 @@ impl WithSimd for Input<'_> {
                 for r in 0..POINTS {
                     let row = matrices::input(each!(POINTS, cx => columns[cx][r]));
                     for c in 0..POINTS {
-                        part.store(row[c], v, tile.plane(r, c) + first);
+                        part.store(row[c], v[r * POINTS + c], tile.in_plane() + first);
                     }
                 }
             }
         }
-        let Input { group, x, v } = self;
+        let Input { group, x, mut v } = self;
         group.for_tiles(
             x.len() / group.image(),
             #[inline(always)]
-            |tile| for_registers(group.channels, &mut Work(simd, tile, x, v)),
+            |tile| for_registers(group.channels, &mut Work(simd, tile, x, &mut v)),
         );
     }
 }
@@ -214,11 +220,11 @@ impl WithSimd for Output<'_> {
     }
 }
 
-/// The adjoint of [`Output`]: `dm = A dz Aᵀ`.
+/// The adjoint of [`Output`]: `dm = A dz Aᵀ`; `dm` holds each plane's numbers for these images.
 pub(super) struct OutputAdjoint<'a> {
     pub(super) group: Group,
     pub(super) dz: &'a [f32],
-    pub(super) dm: &'a mut [f32],
+    pub(super) dm: Vec<&'a mut [f32]>,
 }
 
 impl WithSimd for OutputAdjoint<'_> {
@@ -226,8 +232,8 @@ impl WithSimd for OutputAdjoint<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        struct Work<'a, S>(S, Tile, &'a [f32], &'a mut [f32]);
-        impl<S: Simd> EachRegister<S> for Work<'_, S> {
+        struct Work<'a, 'b, S>(S, Tile, &'a [f32], &'a mut [&'b mut [f32]]);
+        impl<S: Simd> EachRegister<S> for Work<'_, '_, S> {
             #[inline(always)]
             fn register(&mut self, first: usize, part: impl Part<S>) {
                 let Work(simd, tile, dz, dm) = self;
@@ -240,16 +246,16 @@ impl WithSimd for OutputAdjoint<'_> {
                 for r in 0..POINTS {
                     let row = matrices::output_adjoint(each!(TILE, cx => columns[cx][r]));
                     for c in 0..POINTS {
-                        part.store(row[c], dm, tile.plane(r, c) + first);
+                        part.store(row[c], dm[r * POINTS + c], tile.in_plane() + first);
                     }
                 }
             }
         }
-        let OutputAdjoint { group, dz, dm } = self;
+        let OutputAdjoint { group, dz, mut dm } = self;
         group.for_tiles(
             dz.len() / group.image(),
             #[inline(always)]
-            |tile| for_registers(group.channels, &mut Work(simd, tile, dz, dm)),
+            |tile| for_registers(group.channels, &mut Work(simd, tile, dz, &mut dm)),
         );
     }
 }
@@ -343,10 +349,10 @@ mod tests {
             let (pixels, planes) = (wave(GROUP.image() * IMAGES), wave(GROUP.stride * PLANES));
             let (mut v, mut dx) = (vec![0.0; planes.len()], vec![0.0; pixels.len()]);
             let (mut dm, mut z) = (v.clone(), dx.clone());
-            $dispatch(Input { group: GROUP, x: &pixels, v: &mut v });
+            $dispatch(Input { group: GROUP, x: &pixels, v: v.chunks_mut(GROUP.stride).collect() });
             $dispatch(InputAdjoint { group: GROUP, dv: &planes, dx: &mut dx });
             $dispatch(Output { group: GROUP, m: &planes, z: &mut z });
-            $dispatch(OutputAdjoint { group: GROUP, dz: &pixels, dm: &mut dm });
+            $dispatch(OutputAdjoint { group: GROUP, dz: &pixels, dm: dm.chunks_mut(GROUP.stride).collect() });
             let (weight, du) = (wave(TAPS * TAPS * 13), wave(PLANES * 13));
             let (mut u, mut dw) = (vec![0.0; du.len()], vec![0.0; weight.len()]);
             $dispatch(Filter { weight: weight.chunks(13).collect(), u: u.chunks_mut(13).collect() });
