@@ -54,8 +54,6 @@ pub struct RunState {
     /// The part that lists need.
     #[serde(flatten)]
     pub summary: Summary,
-    /// The last line folded in.
-    pub seq: u64,
     /// The data set in use.
     pub data: Option<DataInfo>,
     /// Training images in use.
@@ -179,6 +177,7 @@ impl RunState {
             tags: Vec::new(),
             notes: String::new(),
             archived: false,
+            seq: line.seq,
         };
         let start = |fork: &Fork| {
             let record = FileRecord { epoch: fork.epoch, sha256: Some(fork.sha256.clone()) };
@@ -186,7 +185,6 @@ impl RunState {
         };
         Ok(RunState {
             summary,
-            seq: line.seq,
             data: None,
             train_images: None,
             steps_per_epoch: None,
@@ -206,7 +204,7 @@ impl RunState {
 
     /// Folds one more line in.
     pub fn apply(&mut self, line: &LogLine) {
-        self.seq = line.seq;
+        self.summary.seq = line.seq;
         match &line.event {
             RunEvent::Scheduled { .. } => {}
             RunEvent::Resumed { epoch, damaged } => self.resume(*epoch, damaged),
@@ -404,7 +402,7 @@ mod tests {
         assert_eq!((under_way.step, under_way.steps, under_way.train_loss), (20, 188, Some(2.5)));
         assert_eq!((under_way.started_ms, under_way.test_accuracy), (Some(3000), None));
         let ended = after(7);
-        assert_eq!((ended.seq, ended.history.len(), ended.progress.len()), (7, 2, 1));
+        assert_eq!((ended.summary.seq, ended.history.len(), ended.progress.len()), (7, 2, 1));
         let run = ended.summary;
         assert_eq!((run.epoch, run.step, run.train_loss), (2, 0, Some(0.5)));
         assert_eq!((run.test_accuracy, run.best_test_accuracy), (Some(0.8), Some(0.96)));
@@ -441,8 +439,8 @@ mod tests {
         let before = state.summary.clone();
         let edit = Edit { name: Some("b".into()), tags: Some(vec!["paper".into()]), ..Edit::default() };
         state.apply(&LogLine { seq: 8, time_ms: 9000, event: RunEvent::Edited(edit) });
-        let expected = Summary { name: "b".into(), tags: vec!["paper".into()], ..before };
-        assert_eq!((state.seq, &state.summary), (8, &expected));
+        let expected = Summary { name: "b".into(), tags: vec!["paper".into()], seq: 8, ..before };
+        assert_eq!(state.summary, expected);
         let undo = Edit { name: Some("a".into()), tags: Some(Vec::new()), archived: Some(true), ..Edit::default() };
         state.apply(&LogLine { seq: 9, time_ms: 9001, event: RunEvent::Edited(undo) });
         assert_eq!((state.summary.name.as_str(), state.summary.tags.len(), state.summary.archived), ("a", 0, true));

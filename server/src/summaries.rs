@@ -82,12 +82,15 @@ impl Watcher {
         loop {
             // Marked before the look: a change that comes meanwhile rings again.
             self.bell.mark_unchanged();
-            if let Some(text) = self.changed() {
+            if self.is_behind() {
                 tokio::select! {
                     () = tokio::time::sleep(TOGETHER) => {}
                     _ = self.phase.wait_for(|&phase| phase == Phase::Down) => {}
                 }
-                return (text, true);
+                // Looked at only now: what was made before the wait would be told after it was changed again.
+                if let Some(text) = self.changed() {
+                    return (text, true);
+                }
             }
             tokio::select! {
                 // What changed last is told before the server's own end, where both are news.
@@ -97,6 +100,11 @@ impl Watcher {
                 () = tokio::time::sleep(KEEP_ALIVE) => return (": keep-alive\n\n".into(), true),
             }
         }
+    }
+
+    /// Whether there is something to tell.
+    fn is_behind(&self) -> bool {
+        self.app.registry.changes.since(self.position, 1).is_none_or(|(ids, _)| !ids.is_empty())
     }
 
     /// What changed since the position, which moves; to whoever knew the runs before this server started: to load them anew.

@@ -72,8 +72,6 @@ pub(crate) struct Member {
     /// The run in a few numbers.
     #[serde(flatten)]
     pub(crate) summary: Summary,
-    /// The last event of its log.
-    pub(crate) seq: u64,
     /// The settings in which the runs differ.
     pub(crate) settings: Map<String, Value>,
     /// Every metric after the last epoch.
@@ -157,7 +155,6 @@ fn member(state: &RunState, varied: &[&'static str], metric: &Metric) -> Member 
     let best = trainer::measure::METRICS.iter().filter_map(|m| Some((m.name, groups::best(m, &state.history)?.1)));
     Member {
         summary: state.summary.clone(),
-        seq: state.seq,
         settings: settings.map(|(name, value)| (name.into(), value)).collect(),
         last: state.history.last().map(|report| report.metrics.clone()).unwrap_or_default(),
         best: best.collect(),

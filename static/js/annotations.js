@@ -13,7 +13,8 @@ export function keepAnnotations(page, run, live) {
     say(role(page, "edit-tags"), run.tags.length ? "Edit tags" : "Add tags");
     say(role(page, "edit-notes"), run.notes ? "Edit notes" : "Add notes");
   };
-  const take = ({ name, tags, notes, archived }) => {
+  const take = ({ name, tags, notes, archived, seq }) => {
+    if (seq < run.seq) return; // The stream was faster, and told of more.
     Object.assign(run, { name, tags, notes, archived });
     document.title = `${name} – Centerscope`;
     show();

@@ -15,6 +15,11 @@ export function isNews(before, run) {
   return !before || before.status !== run.status || before.archived !== run.archived;
 }
 
+/** Whether `run` is as new as what is known of it, or newer: answers and the stream overtake each other. Pure. */
+export function isAsNew(before, run) {
+  return !before || run.seq >= before.seq;
+}
+
 /** A failed answer of the server: what its problem+json says. */
 export class Refused extends Error {
   constructor(problem) {
@@ -83,7 +88,7 @@ export class RowSource {
       this.position = position;
       runs.forEach((run, i) => {
         this.#ids[block * BLOCK + i] = run.id;
-        this.#rows.set(run.id, run);
+        this.take(run);
       });
     } catch (error) {
       this.#blocks.delete(block);
@@ -102,16 +107,17 @@ export class RowSource {
     for (let i = 0; i < missing.length; i += MOST_NAMED) {
       const some = missing.slice(i, i + MOST_NAMED);
       const { runs } = await ask(`/runs?${new URLSearchParams({ ids: some.join(), limit: String(MOST_NAMED) })}`);
-      for (const run of runs) this.#rows.set(run.id, run);
+      for (const run of runs) this.take(run);
     }
     return ids.map((id) => this.#rows.get(id)).filter(Boolean);
   }
 
-  /** Takes in the newest summary of a run, whether or not it has a row here; what it was before, or undefined where it was never heard of. */
+  /** Takes in a summary of a run, whether or not it has a row here; an older one than is known is left. True where it is news. */
   take(run) {
     const before = this.#rows.get(run.id);
+    if (!isAsNew(before, run)) return false;
     this.#rows.set(run.id, run);
-    return before;
+    return isNews(before, run);
   }
 
   /** Forgets runs that are gone: one that comes back is new. */

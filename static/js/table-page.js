@@ -10,7 +10,7 @@ import { showFacets } from "./facets.js";
 import { editInPlace } from "./in-place.js";
 import { QueryBox } from "./query-box.js";
 import { RowPicks } from "./row-picks.js";
-import { Refused, RowSource, ask, isNews } from "./row-source.js";
+import { Refused, RowSource, ask } from "./row-source.js";
 import { RowView } from "./row-view.js";
 import { TableHead } from "./table-head.js";
 import { followSummaries } from "./summaries.js";
@@ -24,6 +24,8 @@ export class TablePage {
   #byName = new Map();
   #state = { query: "", sort: "", columns: null, widths: {} };
   #source = new RowSource({ query: "", sort: "" });
+  /** The one that takes its place once its rows are there. */
+  #next = null;
   #view;
   #head;
   #box;
@@ -38,7 +40,10 @@ export class TablePage {
 
   constructor(root, onConnection) {
     this.#root = root;
-    this.#start(onConnection).catch((error) => onConnection("broken", 0, error.message));
+    this.#start(onConnection).catch((error) => {
+      role(root, "grid").classList.add("still"); // It stays as it came, with all its rows.
+      onConnection("broken", 0, error.message);
+    });
   }
 
   async #start(onConnection) {
@@ -120,7 +125,7 @@ export class TablePage {
     if (!this.#view) return; // The first rows are on their way; they are asked for with what is known then.
     const mine = ++this.#loads;
     if (!(await this.#makesSense()) || mine !== this.#loads) return;
-    const next = new RowSource(this.#state, known);
+    const next = (this.#next = new RowSource(this.#state, known));
     const grid = role(this.#root, "grid");
     grid.setAttribute("aria-busy", "true");
     const { index, beyond } = this.#view.top;
@@ -207,12 +212,10 @@ export class TablePage {
 
   /** Takes in what changed; rows of runs that are new, gone or in another status come to their places a moment later. */
   #take(runs, gone) {
+    const sources = [this.#source, this.#next].filter(Boolean);
     let stale = gone.length > 0;
-    for (const run of runs) {
-      const before = this.#source.take(run);
-      stale ||= isNews(before, run);
-    }
-    this.#source.forget(gone);
+    for (const run of runs) for (const source of sources) stale = source.take(run) || stale;
+    for (const source of sources) source.forget(gone);
     this.#picks.forget(gone);
     this.#view.draw();
     this.#bulk.update();

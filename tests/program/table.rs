@@ -139,6 +139,7 @@ fn edits_last_and_are_events() {
     // The run's own end may be told first.
     let told = news.by_ref().map(|event| event.json()).find(|told| told["runs"][0]["name"] == "renamed").unwrap();
     assert_eq!((&told["runs"][0]["id"], &told["runs"][0]["tags"]), (&json!(id), &json!(["paper", "a b"])));
+    assert_eq!(told["runs"][0]["seq"], reply.json()["seq"]);
     let log = site.events(&format!("{url}/events"), None).rest();
     let last = log.last().unwrap().json();
     assert_eq!((&last["type"], &last["name"], &last["seq"]), (&json!("edited"), &json!("renamed"), &json!(log.len())));

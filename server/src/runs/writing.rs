@@ -175,7 +175,7 @@ impl Run {
     /// The line that would come next. Read back, so that memory holds what a reader of the log will find.
     fn next_line(&self, time_ms: u64, event: RunEvent) -> Result<(LogLine, String), serde_json::Error> {
         let seq = match &*self.memory() {
-            Memory::Whole { state, .. } => state.seq + 1,
+            Memory::Whole { state, .. } => state.summary.seq + 1,
             Memory::Summary(_) => 1,
         };
         let text = serde_json::to_string(&LogLine { seq, time_ms, event })?;

@@ -134,7 +134,7 @@ impl World {
             let state = RunState::replay(run.id, lines.iter().map(|line| &**line)).unwrap();
             assert!(state.summary.status.is_over(), "{:?}", state.summary);
             assert_eq!(state.summary, *run.summary(), "memory is the replay of the log");
-            assert_eq!(state.seq as usize, lines.len());
+            assert_eq!(state.summary.seq as usize, lines.len());
             let first = state.summary.fork.as_ref().map_or(1, |fork| fork.epoch + 1);
             let epochs = state.history.iter().map(|report| report.epoch);
             assert!(epochs.eq(first..=state.summary.epoch), "each epoch once, in order");

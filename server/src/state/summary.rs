@@ -137,6 +137,9 @@ pub struct Summary {
     pub notes: String,
     /// Whether lists leave it out.
     pub archived: bool,
+    /// The last event of its log that is in here: of two summaries of a run, the one with more is the newer.
+    #[serde(default)]
+    pub seq: u64,
 }
 
 impl AsRef<Summary> for Summary {
