@@ -163,6 +163,15 @@ pub(crate) async fn read(
     Ok(([(VARY, "Accept")], Json(run.state().await?)).into_response())
 }
 
+/// A run that was asked to stop.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct StopAnswer {
+    #[serde(flatten)]
+    run: Summary,
+    /// Whether its end is yet to come: it ends after the step under way, and its events tell of it.
+    stopping: bool,
+}
+
 /// A trainer ends after its step: time enough that the answer to "stop" tells of the end, except on a slow machine.
 const STOPPING: Duration = Duration::from_secs(3);
 
@@ -175,10 +184,10 @@ pub(crate) async fn stop(
     let stopped = run.clone();
     tokio::task::spawn_blocking(move || app.scheduler.stop(&stopped, "stopped by hand")).await?;
     run.over_within(STOPPING).await;
-    let summary = run.summary();
+    let run = Summary::clone(&run.summary());
     Ok(match wants_html(&headers) {
-        true => Redirect::to(&summary.url).into_response(),
-        false => (StatusCode::ACCEPTED, Json(&*summary)).into_response(),
+        true => Redirect::to(&run.url).into_response(),
+        false => (StatusCode::ACCEPTED, Json(StopAnswer { stopping: !run.status.is_over(), run })).into_response(),
     })
 }
 

@@ -160,7 +160,7 @@ impl From<ReadError> for Error {
 impl From<RecordError> for Error {
     fn from(error: RecordError) -> Error {
         match error {
-            RecordError::NotOver | RecordError::Finished => Error::Conflict(error.to_string()),
+            RecordError::NotOver | RecordError::Stopping | RecordError::Finished => Error::Conflict(error.to_string()),
             RecordError::Gone => Error::NotFound(error.to_string()),
             RecordError::Checkpoint(none) => none.into(),
             _ => Error::Internal(error.to_string()),

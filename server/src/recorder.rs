@@ -171,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_is_stopping_is_neither_resumed_nor_deleted() {
+        let (_home, run) = run();
+        carry_out(&run, &|run, _| {
+            run.ask_to_stop("stopped by hand");
+            // Its step takes longer than anybody waits. What isn't so fails the run.
+            assert!(matches!(run.take_up(|_, _| unreachable!()), Err(RecordError::Stopping)));
+            assert!(matches!(run.remove(|_| Ok(())), Err(RecordError::Stopping)));
+            RunEvent::Killed { reason: run.stop_reason().into() }
+        });
+        assert_eq!(run.summary().reason.as_deref(), Some("stopped by hand"));
+        run.remove(|_| Ok(())).unwrap();
+    }
+
+    #[test]
     fn a_refusing_disk_stops_the_trainer_and_is_told() {
         let (_home, run) = run();
         carry_out(&run, &|run, emit| {

@@ -83,6 +83,9 @@ pub enum RecordError {
     /// The run isn't over.
     #[error("the run is waiting or training: stop it first")]
     NotOver,
+    /// The run isn't over, but was asked to stop.
+    #[error("the run is stopping and ends after its step: wait for its end, then ask again")]
+    Stopping,
     /// The run has finished.
     #[error("the run has done all its epochs: fork it to train on with more of them")]
     Finished,
@@ -339,6 +342,11 @@ impl Run {
     pub fn ask_to_stop(&self, reason: &'static str) {
         unpoison(self.stop_reason.lock()).get_or_insert(reason);
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to stop and its end is yet to come.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) && !self.status().is_over()
     }
 
     /// The flag that the trainer looks at.

@@ -102,11 +102,11 @@ pub(super) fn all(api: &mut Api) {
         .fails(503, "the server is shutting down");
     api.get("/runs/{id}", "All that is known of a run").gives::<RunState>(200, "its state").or_page().no_run();
     api.post("/runs/{id}/stop", "Stop a run; one that is over stays as it is")
-        .gives::<Summary>(202, "stopped, or about to be")
+        .gives::<api::StopAnswer>(202, "stopped, or about to be")
         .no_run();
     api.post("/runs/{id}/resume", "Go on with a run that is over from its newest whole checkpoint")
         .gives::<Summary>(202, "queued; one that isn't over stays as it is")
-        .fails(409, "the run has finished")
+        .fails(409, "the run has finished, or is stopping")
         .fails(422, "a fork none of whose checkpoints is whole, the one it began with included")
         .fails(503, "the server is shutting down")
         .no_run();

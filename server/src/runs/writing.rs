@@ -41,13 +41,14 @@ impl Run {
     /// it isn't over, and nothing happens. Blocks on the disk.
     ///
     /// # Errors
-    /// The run has finished or was deleted, there is nothing to choose, or the disk refuses.
+    /// The run is stopping, has finished or was deleted, there is nothing to choose, or the disk refuses.
     pub fn take_up(
         &self,
         choose: impl FnOnce(&RunFolder, &RunState) -> Result<RunEvent, RecordError>,
     ) -> Result<bool, RecordError> {
         let mut pen = self.pen();
         match *pen {
+            Pen::Writing(_) if self.is_stopping() => return Err(RecordError::Stopping),
             Pen::Writing(_) => return Ok(false),
             Pen::Down if self.status() == Status::Finished => return Err(RecordError::Finished),
             Pen::Down | Pen::Gone => {}
@@ -79,6 +80,7 @@ impl Run {
     pub fn remove(&self, take_away: impl FnOnce(&RunFolder) -> io::Result<()>) -> Result<(), RecordError> {
         let mut pen = self.pen();
         match *pen {
+            Pen::Writing(_) if self.is_stopping() => return Err(RecordError::Stopping),
             Pen::Writing(_) => return Err(RecordError::NotOver),
             Pen::Gone => return Err(RecordError::Gone),
             Pen::Down => {}

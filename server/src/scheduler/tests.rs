@@ -83,7 +83,8 @@ impl World {
             Submit { .. } => {}
             Stop(_) => self.scheduler.stop(&run, "stopped by hand"),
             Resume(_) => match self.scheduler.resume(&run) {
-                Ok(()) | Err(SubmitError::Record(RecordError::Finished | RecordError::Gone)) => {}
+                Ok(())
+                | Err(SubmitError::Record(RecordError::Stopping | RecordError::Finished | RecordError::Gone)) => {}
                 Err(error) => panic!("{error}"),
             },
             Fork(_) => {
@@ -102,7 +103,7 @@ impl World {
                 });
             }
             Delete(_) => match self.registry.delete(&run) {
-                Ok(()) | Err(RecordError::NotOver | RecordError::Gone) => {}
+                Ok(()) | Err(RecordError::NotOver | RecordError::Stopping | RecordError::Gone) => {}
                 Err(error) => panic!("{error}"),
             },
             Restore(_) => {
