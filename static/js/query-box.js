@@ -93,7 +93,7 @@ export class QueryBox {
         "li",
         { role: "option", id: `completion-${i}`, "aria-selected": "false", onpointerdown: (event) => (event.preventDefault(), this.#take(i)) },
         h("code", {}, item.text),
-        h("small", {}, item.help || item.label),
+        h("small", {}, item.help),
       ),
     );
     this.#list.replaceChildren(...options);

@@ -183,6 +183,7 @@ export class TablePage {
 
   #drawn() {
     const { total } = this.#source;
+    this.#tick();
     this.#view.draw();
     say(role(this.#root, "count"), `${grouped(total)} ${total === 1 ? "run" : "runs"}`);
     const nothing = role(this.#root, "nothing") ?? role(this.#root, "scroll").appendChild(h("p", { class: "muted nothing", "data-role": "nothing" }));
@@ -217,6 +218,7 @@ export class TablePage {
     for (const run of runs) for (const source of sources) stale = source.take(run) || stale;
     for (const source of sources) source.forget(gone);
     this.#picks.forget(gone);
+    this.#tick();
     this.#view.draw();
     this.#bulk.update();
     if (stale) this.#refresh ||= setTimeout(() => ((this.#refresh = 0), this.#reload(false)), REFRESH_MS);
@@ -224,6 +226,7 @@ export class TablePage {
 
   #showHead() {
     this.#head.show();
+    this.#tick();
     this.#showColumns(this.#widths);
   }
 
@@ -252,6 +255,11 @@ export class TablePage {
     this.#picked();
   }
 
+  /** The box in the head says how much is selected. */
+  #tick() {
+    this.#head.tick(this.#picks.ids.size, this.#source.total);
+  }
+
   #pickNone() {
     this.#picks.clear();
     this.#picked();
@@ -259,7 +267,7 @@ export class TablePage {
 
   #picked() {
     const { size } = this.#picks.ids;
-    this.#head.tick(size, this.#source.total);
+    this.#tick();
     say(role(this.#root, "announcement"), size ? `${size} selected` : "nothing selected");
     this.#view.draw();
     this.#bulk.update();

@@ -11,6 +11,9 @@ export function offerUndo(said, undo) {
   const button = undo && h("button", { type: "button", onclick: () => take() }, "Undo");
   const line = h("div", { class: "undo", role: "status", "data-role": "undo" }, h("span", {}, said), button);
   document.body.append(line);
+  // Above the bar of the selected runs: what is done next may be there.
+  const bar = document.querySelector('[data-role="bulk"]:not([hidden])');
+  if (bar) line.style.bottom = `${innerHeight - bar.getBoundingClientRect().top + 8}px`;
   const timer = setTimeout(() => close(), SECONDS * 1000);
   const onKey = (event) => {
     const typing = event.target.closest?.("input, textarea, [contenteditable]");
