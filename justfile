@@ -24,6 +24,11 @@ bench-page *ARGS:
     cargo build --release
     node benches/page.mjs {{ARGS}}
 
+# How fast the table of ten thousand runs stands in such a browser (needs no MNIST)
+bench-table *ARGS:
+    cargo build --release
+    node benches/table.mjs {{ARGS}}
+
 # How fast a training step is on this machine
 bench *ARGS:
     cargo run --release -- bench train {{ARGS}}
