@@ -37,8 +37,12 @@ include-path-regex = "^/(diff|groups|compare/alignment)$"
 parameters = { "query.runs" = "$ids" }
 
 [[operations]]
-include-path-regex = "/fork$"
+include-path-regex = "/(fork|predict)$"
 parameters = { "path.id" = "${ids%%,*}" }
+
+[[operations]]
+include-path-regex = "^/data/"
+parameters = { "path.set" = "generated" }
 
 [[operations]]
 include-path-regex = "/embeddings/"

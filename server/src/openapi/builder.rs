@@ -91,7 +91,7 @@ impl Operation<'_> {
     }
 
     fn parameter(self, place: &str, name: &str, schema: Value, help: &str) -> Self {
-        let required = place == "path" || name == "runs";
+        let required = place == "path" || matches!(name, "runs" | "indices");
         let parameter = json!({"in": place, "name": name, "required": required, "schema": schema, "description": help});
         match &mut self.value["parameters"] {
             Value::Array(parameters) => parameters.push(parameter),
