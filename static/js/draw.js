@@ -250,7 +250,8 @@ class Result {
           width: SIDE,
           height: SIDE,
           onpointerenter: () => this.on.mark(index),
-          onpointerleave: () => this.on.mark(-1),
+          // A finger is lifted to look at what it marked.
+          onpointerleave: (event) => event.pointerType !== "touch" && this.on.mark(-1),
         }),
       ),
     );
