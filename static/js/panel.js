@@ -56,7 +56,7 @@ export class Panel {
       const word = event.target.closest("button")?.dataset.role;
       if (word) on.changes(word);
     });
-    this.#updateTable = keepDataTable(role(element, "as-table"), () => classFigures(this.run, this.shown));
+    this.#updateTable = keepDataTable(role(element, "as-table"), ({ classFigures }) => classFigures(this.run, this.shown));
   }
 
   /** Brings the header up to date; `cursor` is the epoch asked for. */
@@ -286,17 +286,4 @@ function planeOf(geometry, { alignment }) {
 export function refusal(data, first) {
   if (!data || data.digest === first.digest) return "";
   return `It sees other images (${data.name}) than the first run (${first.name}): point i would not be the same one in both. Compare it with runs of its own data.`;
-}
-
-/** The plot as a table, a row a class: where its test images lie and how many of them are recognised. Pure. */
-export function classFigures(run, shown) {
-  const head = ["Digit", "Images", "Recognised", "Mean (x, y)", "Center (x, y)"];
-  if (!shown) return { caption: `${run.name}: no points yet`, head, rows: [] };
-  const { epoch, confusion, geometry } = shown.report;
-  const place = ([x, y]) => `${coordinate(x)}, ${coordinate(y)}`;
-  const rows = confusion.map((row, k) => {
-    const count = row.reduce((a, b) => a + b, 0);
-    return [String(k), grouped(count), percent(row[k] / count, 1), place(geometry.means[k]), place(geometry.centers[k])];
-  });
-  return { caption: `${run.name}, epoch ${epoch}`, head, rows };
 }
