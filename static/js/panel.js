@@ -4,7 +4,7 @@
 import { Scatter } from "./scatter.js";
 import { alignGeometry, alignPoint, alignedPoints } from "./alignment.js";
 import { h, keepDataTable, role, say } from "./dom.js";
-import { coordinate, grouped, percent, roughly } from "./format.js";
+import { coordinate, grouped, imagesOf, percent, roughly } from "./format.js";
 import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft, trailOf } from "./fold.js";
 import { predict } from "./geometry.js";
 import { imageUrl } from "./images.js";
@@ -162,7 +162,7 @@ export class Panel {
       this.setGuest(this.#guest);
       this.plot.setAttribute(
         "aria-label",
-        `Embedding of ${grouped(shown.embedding.n)} ${shown.split} images of ${this.run.name} after epoch ${shown.epoch}. ` +
+        `Embedding of ${imagesOf(shown.embedding.n, shown.split)} of ${this.run.name} after epoch ${shown.epoch}. ` +
           `Shift and arrow keys move, plus and minus (or Ctrl and the wheel) zoom, 0 resets.`,
       );
       this.#say();

@@ -1,7 +1,7 @@
 // The selected images: a rule, and the indices that it came to when it was chosen.
 
 import { predictAll } from "./geometry.js";
-import { grouped } from "./format.js";
+import { grouped, imagesOf } from "./format.js";
 import { evaluate, insideOutline, needs } from "./rules.js";
 import { reportAt } from "./fold.js";
 
@@ -36,7 +36,7 @@ export class Selection {
     }
     this.rule = rule;
     this.indices = indices;
-    this.words = `${grouped(indices.length)} of ${grouped(this.#count(split))} ${split === "train" ? "training" : "test"} images selected`;
+    this.words = `${grouped(indices.length)} of ${imagesOf(this.#count(split), split)} selected`;
     return true;
   }
 
