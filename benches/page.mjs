@@ -168,7 +168,7 @@ async function lasso(browser) {
   return times;
 }
 
-/** From a move of the pen to the frame after the one that shows what every network makes of the drawing. */
+/** From a move of the pen, by its own time, to the frame after the one that shows what every network makes of the drawing. */
 async function strokes(browser) {
   const times = [];
   for (let i = 0; i < REPEATS; i++) {
@@ -179,7 +179,7 @@ async function strokes(browser) {
       const drawn = async (event) => {
         if (!event.buttons) return;
         pad.removeEventListener("pointermove", drawn, { capture: true });
-        const begin = performance.now();
+        const begin = event.timeStamp;
         do await new Promise((resolve) => setTimeout(resolve)); while (!${STATE}.comparison.drawing.answers.every(Boolean));
         for (let n = 0; n < 2; n++) await frame();
         window.drawn = performance.now() - begin;
@@ -189,7 +189,7 @@ async function strokes(browser) {
       return { x, y, width, height };`);
     const top = box.y + box.height * (0.2 + 0.6 * (i / REPEATS));
     await browser.drag([box.x + box.width * 0.3, top], [box.x + box.width * 0.6, top + 5]);
-    await browser.until("window.drawn");
+    await browser.until("window.drawn && [...document.querySelectorAll('.near img')].every((image) => image.complete)");
     times.push(await browser.run("return window.drawn;"));
   }
   return times.slice(1); // the first one waits for the networks to be read from their checkpoints

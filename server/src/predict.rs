@@ -26,8 +26,8 @@ use trainer::recogniser::Recogniser;
 
 /// Networks kept ready: a comparison's six, and two more for who moves the clock.
 const KEPT: usize = 8;
-/// Images looked at or networks loaded at a time; training needs the processor, too.
-const AT_A_TIME: usize = 2;
+/// Images looked at or networks loaded at a time: a comparison's three. Training needs the processor, too.
+const AT_A_TIME: usize = 3;
 /// Pixels along the longest side of a drawing.
 const LARGEST: usize = 128;
 /// Nearest test images told.

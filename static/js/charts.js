@@ -1,6 +1,6 @@
 // Loss and accuracy over the epochs, all runs in one chart each, with the clock's epoch marked. Drawn by uPlot.
 
-import { percent, compact } from "./format.js";
+import { metricValue } from "./format.js";
 import { h, keepDataTable, role, say } from "./dom.js";
 
 /** The shapes of the first six runs' points. */
@@ -68,6 +68,7 @@ class Chart {
     this.#on = on;
     this.box = figure.querySelector(".chart");
     this.kind = kind;
+    this.metric = kind === "loss" ? "train_loss" : "test_accuracy";
     this.title = figure.querySelector("h3").textContent;
     this.readout = figure.querySelector(".chart-readout");
     listenToChart(this.box, {
@@ -75,7 +76,7 @@ class Chart {
       zoom: (factor) => this.#zoomBy(factor),
       reset: () => this.zoom(0, Infinity),
     });
-    this.updateTable = keepDataTable(role(figure, "as-table"), () => this.#figures());
+    this.updateTable = keepDataTable(role(figure, "as-table"), ({ curveFigures }) => curveFigures(this));
     new ResizeObserver(() => {
       if (this.#plot && this.box.clientWidth) this.#plot.setSize({ width: this.box.clientWidth, height: this.box.clientHeight });
     }).observe(this.box);
@@ -107,8 +108,9 @@ class Chart {
 
   /** The points of every curve: of each run's epochs; before them, of a loss, what lies within the epochs. */
   #curves() {
-    if (this.kind === "accuracy") return this.runs.map((run) => byEpoch(run, "test_accuracy"));
-    return [...this.runs.map(runningLoss), ...this.runs.map((run) => byEpoch(run, "train_loss").filter(([, y]) => y > 0))];
+    const curves = this.runs.map((run) => byEpoch(run, this.metric));
+    if (this.kind === "accuracy") return curves;
+    return [...this.runs.map(runningLoss), ...curves.map((curve) => curve.filter(([, y]) => y > 0))];
   }
 
   /** What a picture of the chart needs: the epochs in sight, the runs, and every curve. */
@@ -202,29 +204,10 @@ class Chart {
     this.zoom((min + max) / 2 - half, (min + max) / 2 + half);
   }
 
-  /** The table: a row an epoch; as a file, a row for each point of the curves. */
-  #figures() {
-    const loss = this.kind === "loss";
-    const name = loss ? "train_loss" : "test_accuracy";
-    const curves = this.runs.map((run) => byEpoch(run, name));
-    const [epochs, ...columns] = align(curves);
-    const word = (value) => (value === null ? "–" : loss ? compact(value) : percent(value));
-    const finer = align(loss ? [...this.runs.map(runningLoss), ...curves] : curves);
-    const names = this.runs.map((run) => run.name);
-    return {
-      caption: this.title,
-      head: ["Epoch", ...names],
-      rows: epochs.map((epoch, i) => [String(epoch), ...columns.map((column) => word(column[i]))]),
-      exact: { head: ["epoch", ...(loss ? names.map((n) => `${n} within the epoch`) : []), ...names], columns: finer },
-    };
-  }
-
   /** The values at the clock's epoch, which is the one pointed at, beside the title. */
   #say() {
     const x = this.#epoch;
-    const name = this.kind === "loss" ? "train_loss" : "test_accuracy";
-    const values = this.runs.map((run) => run.history.find((r) => r.epoch === x)?.metrics[name]);
-    const text = (v) => (Number.isFinite(v) ? (this.kind === "loss" ? compact(v) : percent(v)) : "–");
+    const values = this.runs.map((run) => run.history.find((r) => r.epoch === x)?.metrics[this.metric]);
     if (this.readout.children.length !== this.runs.length + 1) {
       this.readout.replaceChildren(
         h("span"),
@@ -232,7 +215,7 @@ class Chart {
       );
     }
     say(this.readout.children[0], x ? `epoch ${x}` : "");
-    values.forEach((v, i) => say(this.readout.children[i + 1].querySelector("b"), text(v)));
+    values.forEach((v, i) => say(this.readout.children[i + 1].querySelector("b"), metricValue(this.metric, v)));
   }
 }
 

@@ -36,7 +36,7 @@ export class Comparison {
   #alignments;
   #drawPanel = null; // a promise, once it was opened
 
-  /** Called after every refresh, for what else on the page shows the clock's epoch. */
+  /** Called after every refresh, for what else on the page shows the clock's epoch or the selection. */
   onEpoch = null;
 
   /**
@@ -71,7 +71,9 @@ export class Comparison {
     this.restore(restored ?? usualState());
     this.#refresh();
     this.#measure();
-    addEventListener("resize", () => this.#measure());
+    // In the next frame: plots follow from it, and an observer may not resize what others observe.
+    const above = new ResizeObserver(() => requestAnimationFrame(() => this.#measure()));
+    for (const element of root.querySelectorAll(".page-head, .drawer, .panel-head")) above.observe(element);
   }
 
   /** Says how much lies above the plots, so that they end where the clock begins. */
@@ -105,10 +107,7 @@ export class Comparison {
       { names: this.runs.map((run) => run.name), online: this.#root.dataset.comparison !== "replay" },
     );
     this.#drawer = new Drawer(this.controls.element, `controls-${this.runs[0].id}`);
-    this.#picked = new PickedCount({
-      go: () => role(this.#root, "selection").scrollIntoView({ block: "nearest" }),
-      clear: () => this.select(null),
-    });
+    this.#picked = new PickedCount(this);
     this.transport = new Transport(this.clock, this.#root, [this.#picked.element, this.#drawer.opener]);
     role(this.#root, "controls").replaceWith(this.#drawer.element);
     role(this.#root, "transport").replaceWith(this.transport.element);
@@ -191,6 +190,11 @@ export class Comparison {
     const boxes = () => [this.transport.element, role(this.#root, "draw")].map((element) => element.getBoundingClientRect());
     const sights = index < 0 ? [] : this.panels.map((panel) => panel.inSight(...boxes()));
     this.panels.forEach((panel, i) => panel.mark(index, sights[i]));
+  }
+
+  /** Takes the reader to the panel about the selection. */
+  goToSelection() {
+    role(this.#root, "selection").scrollIntoView({ block: "nearest" });
   }
 
   /** Selects images by a rule (see rules.js) in all plots; null clears. */

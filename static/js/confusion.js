@@ -1,5 +1,6 @@
 // Confusion matrices: rows are true digits, columns predictions, and a cell selects its images.
 
+import { PickedCount } from "./drawer.js";
 import { h } from "./dom.js";
 import { reportAt } from "./fold.js";
 import { anything } from "./rules.js";
@@ -73,8 +74,11 @@ export function keepMatrices(details, comparison) {
     selectCells(table, comparison, r);
     return table;
   });
-  details.append(h("div", { class: "matrices" }, tables));
+  // The plots are out of sight from here: what a click selected is told beside the cells, too.
+  const picked = new PickedCount(comparison);
+  details.append(h("div", { class: "matrices" }, tables), picked.element);
   comparison.onEpoch = () => {
+    picked.update(comparison.selection);
     comparison.runs.forEach((run, r) => {
       const report = reportAt(run, comparison.epoch);
       if (report) showMatrix(tables[r], report.confusion);

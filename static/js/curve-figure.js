@@ -5,7 +5,7 @@ import { SHAPES, accuracyRange, accuracyTick, addShape, lossTick } from "./chart
 import { canvasOf, cut, svgFile, write } from "./figure.js";
 import { readPalette, rgba } from "./palette.js";
 import { SvgContext } from "./svg-context.js";
-import { linearTicks, logTicks } from "./ticks.js";
+import { linearTicks } from "./ticks.js";
 
 const WIDTH = 900;
 const HEIGHT = 460;
@@ -117,4 +117,11 @@ function drawShape(context, run, x, y, palette) {
   context.beginPath();
   addShape(context, SHAPES[run % 6], x, y, POINT);
   context.fill();
+}
+
+/** Numbers that begin with 1, 2 or 5 from min to max, for a logarithmic axis. Pure. */
+export function logTicks(min, max) {
+  if (!(min > 0) || !(max >= min) || !Number.isFinite(max)) return [];
+  const powers = Array.from({ length: Math.ceil(Math.log10(max)) - Math.floor(Math.log10(min)) + 1 }, (_, i) => Math.floor(Math.log10(min)) + i);
+  return powers.flatMap((power) => [1, 2, 5].map((m) => Number(`${m}e${power}`))).filter((tick) => tick >= min && tick <= max);
 }

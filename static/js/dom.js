@@ -41,12 +41,13 @@ export function plainClick(event) {
 }
 
 /**
- * Keeps `details` filled with a table from when it is first opened. `read()` → {caption, head: [text…], rows: [[text…]…], exact}, the
- * first of each row its name. Returns a function to call when the figures have changed.
+ * Keeps `details` filled with a table from when it is first opened. `read(what table-figures.js exports)` → {caption, head: [text…],
+ * rows: [[text…]…], exact}, the first of each row its name. Returns a function to call when the figures have changed.
  */
 export function keepDataTable(details, read) {
   let update = () => {};
-  const fill = ({ fillDataTable }) => (update = fillDataTable(details, read))();
-  details?.addEventListener("toggle", () => import("./data-table.js").then(fill), { once: true });
+  const fill = ([{ fillDataTable }, figures]) => (update = fillDataTable(details, () => read(figures)))();
+  const fetched = () => Promise.all([import("./data-table.js"), import("./table-figures.js")]);
+  details?.addEventListener("toggle", async () => fill(await fetched()), { once: true });
   return () => update();
 }

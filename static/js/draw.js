@@ -167,14 +167,19 @@ export class DrawPanel {
     const started = performance.now();
     const drawing = this.#mode === "draw" ? "&drawing=1" : "";
     const answers = await Promise.all(this.results.map((result) => result.ask(this.#epoch, drawing, bytes)));
+    const ms = Math.round(performance.now() - started);
     this.#busy = false;
     if (this.#again) {
       this.#again = false;
-      return this.#ask();
+      this.#ask();
+      if (!this.#busy) return; // there is nothing to ask about any more
     }
+    if (!this.#open) return;
+    // All in one frame: to draw the first would hold up those that are still to come.
+    this.results.forEach((result, r) => result.show(answers[r], !this.#busy));
     const seen = answers.find((answer) => answer?.pixels);
-    if (!seen || !this.#open) return;
-    say(this.time, `${Math.round(performance.now() - started)} ms`);
+    if (!seen) return;
+    say(this.time, `${ms} ms`);
     const context = this.seen.getContext("2d");
     const image = context.createImageData(SIDE, SIDE);
     seen.pixels.forEach((grey, i) => image.data.set([grey, grey, grey, 255], 4 * i));
@@ -209,29 +214,30 @@ class Result {
     );
   }
 
+  /** The network's answer, or {problem}; null before the run's first epoch. */
   async ask(epoch, drawing, bytes) {
     const { run } = this.panel;
     const report = reportAt(run, epoch);
-    if (!report) return void this.forget();
+    if (!report) return null;
     const response = await fetch(`/runs/${run.id}/predict?epoch=${report.epoch}${drawing}`, {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream", Accept: "application/json" },
       body: bytes,
     }).catch(() => null);
     const answer = await response?.json().catch(() => null);
-    if (!response?.ok) {
-      this.forget();
-      this.element.hidden = false;
-      say(this.note, answer?.detail ?? "The server does not answer: try again when it is back.");
-      return null;
-    }
-    this.#show(answer, report.epoch);
-    return answer;
+    if (response?.ok && answer) return { ...answer, asked: report.epoch };
+    return { problem: answer?.detail ?? "The server does not answer: try again when it is back." };
   }
 
-  #show(answer, epoch) {
+  /** `last`: nothing newer has been asked meanwhile, whose answer would wait behind the images of the neighbours. */
+  show(answer, last) {
+    if (!answer || answer.problem) {
+      this.forget();
+      this.element.hidden = !answer;
+      return say(this.note, answer?.problem ?? "");
+    }
     this.answer = answer;
-    const { prediction, probabilities, nearest, embedding } = answer;
+    const { prediction, probabilities, nearest, embedding, asked } = answer;
     this.element.hidden = this.chart.hidden = this.near.hidden = false;
     say(this.title, `${prediction} · ${percent(probabilities[prediction], 1)}`);
     this.chart.setAttribute("aria-label", probabilities.map((p, k) => `${k}: ${percent(p, 1)}`).join(", "));
@@ -239,6 +245,12 @@ class Result {
       bar.style.transform = `scaleY(${probabilities[k]})`;
       bar.parentElement.parentElement.title = `${k}: ${percent(probabilities[k], 2)}`;
     });
+    if (last) this.#showNear(nearest);
+    say(this.note, answer.epoch === asked ? `epoch ${asked}` : `from the checkpoint of epoch ${answer.epoch}: none of epoch ${asked} is kept`);
+    this.panel.setGuest({ place: embedding, label: prediction });
+  }
+
+  #showNear(nearest) {
     this.near.replaceChildren(
       ...nearest.map(({ index, label, distance }) =>
         h("img", {
@@ -250,12 +262,11 @@ class Result {
           width: SIDE,
           height: SIDE,
           onpointerenter: () => this.on.mark(index),
-          onpointerleave: () => this.on.mark(-1),
+          // A finger is lifted to look at what it marked.
+          onpointerleave: (event) => event.pointerType !== "touch" && this.on.mark(-1),
         }),
       ),
     );
-    say(this.note, answer.epoch === epoch ? `epoch ${epoch}` : `from the checkpoint of epoch ${answer.epoch}: none of epoch ${epoch} is kept`);
-    this.panel.setGuest({ place: embedding, label: prediction });
   }
 
   forget() {

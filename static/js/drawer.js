@@ -2,12 +2,15 @@
 // images are selected.
 
 import { h, say } from "./dom.js";
-import { grouped } from "./format.js";
 
 export class Drawer {
   constructor(content, id) {
     this.element = h("div", { class: "drawer", id }, content);
     const toggle = () => this.open(!this.element.classList.contains("open"));
+    // It covers the plots: whoever turns to them is done with it.
+    document.addEventListener("pointerdown", ({ target }) => {
+      if (!this.element.contains(target) && !this.opener.contains(target)) this.open(false);
+    });
     this.opener = h("button", { type: "button", class: "opener", "aria-expanded": "false", "aria-controls": id, onclick: toggle }, "Controls");
   }
 
@@ -20,14 +23,14 @@ export class Drawer {
 export class PickedCount {
   #go;
 
-  /** `go()` takes the reader to the selection's panel, `clear()` selects nothing. */
-  constructor({ go, clear }) {
-    this.#go = h("button", { type: "button", title: "Go to the panel about the selection", onclick: go });
-    this.element = h("div", { class: "picked", hidden: true }, this.#go, h("button", { type: "button", title: "Selects nothing (Escape)", onclick: clear }, "Clear"));
+  constructor(comparison) {
+    this.#go = h("button", { type: "button", title: "Go to the panel about the selection", onclick: () => comparison.goToSelection() });
+    const clear = h("button", { type: "button", title: "Selects nothing (Escape)", onclick: () => comparison.select(null) }, "Clear");
+    this.element = h("div", { class: "picked", hidden: true }, this.#go, clear);
   }
 
-  update({ rule, indices }) {
+  update({ rule, words }) {
     this.element.hidden = !rule;
-    say(this.#go, `${grouped(indices.length)} selected`);
+    say(this.#go, words);
   }
 }

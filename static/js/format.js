@@ -8,6 +8,11 @@ export function grouped(n) {
   return Math.round(n).toString().replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
 }
 
+/** So many images of a split: "10 000 test images", "12 000 training images". */
+export function imagesOf(n, split) {
+  return `${grouped(n)} ${split === "train" ? "training" : "test"} images`;
+}
+
 /** A share 0…1 as percent with two decimals: 0.97531 → "97.53 %". */
 export function percent(share, digits = 2) {
   return Number.isFinite(share) ? `${(share * 100).toFixed(digits)}${THIN}%` : "–";

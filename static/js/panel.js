@@ -4,7 +4,7 @@
 import { Scatter } from "./scatter.js";
 import { alignGeometry, alignPoint, alignedPoints } from "./alignment.js";
 import { h, keepDataTable, role, say } from "./dom.js";
-import { coordinate, grouped, percent, roughly } from "./format.js";
+import { coordinate, grouped, imagesOf, percent, roughly } from "./format.js";
 import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft, trailOf } from "./fold.js";
 import { predict } from "./geometry.js";
 import { imageUrl } from "./images.js";
@@ -56,7 +56,7 @@ export class Panel {
       const word = event.target.closest("button")?.dataset.role;
       if (word) on.changes(word);
     });
-    this.#updateTable = keepDataTable(role(element, "as-table"), () => classFigures(this.run, this.shown));
+    this.#updateTable = keepDataTable(role(element, "as-table"), ({ classFigures }) => classFigures(this.run, this.shown));
   }
 
   /** Brings the header up to date; `cursor` is the epoch asked for. */
@@ -162,7 +162,7 @@ export class Panel {
       this.setGuest(this.#guest);
       this.plot.setAttribute(
         "aria-label",
-        `Embedding of ${grouped(shown.embedding.n)} ${shown.split} images of ${this.run.name} after epoch ${shown.epoch}. ` +
+        `Embedding of ${imagesOf(shown.embedding.n, shown.split)} of ${this.run.name} after epoch ${shown.epoch}. ` +
           `Shift and arrow keys move, plus and minus (or Ctrl and the wheel) zoom, 0 resets.`,
       );
       this.#say();
@@ -286,17 +286,4 @@ function planeOf(geometry, { alignment }) {
 export function refusal(data, first) {
   if (!data || data.digest === first.digest) return "";
   return `It sees other images (${data.name}) than the first run (${first.name}): point i would not be the same one in both. Compare it with runs of its own data.`;
-}
-
-/** The plot as a table, a row a class: where its test images lie and how many of them are recognised. Pure. */
-export function classFigures(run, shown) {
-  const head = ["Digit", "Images", "Recognised", "Mean (x, y)", "Center (x, y)"];
-  if (!shown) return { caption: `${run.name}: no points yet`, head, rows: [] };
-  const { epoch, confusion, geometry } = shown.report;
-  const place = ([x, y]) => `${coordinate(x)}, ${coordinate(y)}`;
-  const rows = confusion.map((row, k) => {
-    const count = row.reduce((a, b) => a + b, 0);
-    return [String(k), grouped(count), percent(row[k] / count, 1), place(geometry.means[k]), place(geometry.centers[k])];
-  });
-  return { caption: `${run.name}, epoch ${epoch}`, head, rows };
 }

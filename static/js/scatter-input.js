@@ -68,7 +68,8 @@ export function listen(element, actions) {
       const middle = [(now[0] + other[0]) / 2, (now[1] + other[1]) / 2];
       actions.pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
       if (was > 0) actions.zoom(...middle, is / was);
-    } else if (travelled > TAP_PIXELS) {
+    } else if (travelled > TAP_PIXELS && (event.pointerType !== "touch" || actions.zoomed())) {
+      // One finger on a plot that shows all of its points scrolls the page.
       actions.pan(now[0] - before[0], now[1] - before[1]);
       element.dataset.dragging = "";
     }
@@ -83,12 +84,12 @@ export function listen(element, actions) {
   const lift = (event) => {
     if (!pointers.delete(event.pointerId)) return;
     delete element.dataset.dragging;
-    const cancelled = event.type === "pointercancel";
-    if (path) {
-      const drawn = path;
-      drop();
-      if (!cancelled && travelled > TAP_PIXELS) actions.outline(drawn, true);
-    } else if (!cancelled && event.pointerType === "touch" && travelled <= TAP_PIXELS && pointers.size === 0) {
+    const drawn = path;
+    if (drawn) drop();
+    if (event.type === "pointercancel") return;
+    if (travelled > TAP_PIXELS) {
+      if (drawn) actions.outline(drawn, true);
+    } else if (event.pointerType === "touch" && pointers.size === 0) {
       const now = performance.now();
       if (now - lastTap < 320) actions.reset();
       else actions.point(...place(event), true);

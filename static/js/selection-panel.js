@@ -9,6 +9,12 @@ import { predictAll } from "./geometry.js";
 import { WORDS, describeRule } from "./rule-words.js";
 import { anything, asksNothing } from "./rules.js";
 
+/** Which images can be selected. */
+const SETS = {
+  test: "Images of the test set: no network was trained on them",
+  train: "Images that the networks are trained on; a run may take only the first so many of the training set",
+};
+
 /** How many of the picked images bear each label: [10 counts]. Pure. */
 export function countLabels(indices, labels) {
   const counts = new Array(10).fill(0);
@@ -105,6 +111,7 @@ export class SelectionPanel {
       this.training,
       this.facts,
       this.strip.element,
+      this.strip.about,
     );
   }
 
@@ -140,8 +147,8 @@ export class SelectionPanel {
     else this.element.hidden = true;
   }
 
-  /** `selection`: {rule, indices}; `panels`: those that show something; `epoch`: the clock's. */
-  update({ rule, indices }, panels, epoch) {
+  /** `selection`: {rule, indices, words}; `panels`: those that show something; `epoch`: the clock's. */
+  update({ rule, indices, words }, panels, epoch) {
     const seen = [rule, indices, epoch, ...panels.map((panel) => panel.shown)];
     if (seen.length === this.#seen.length && seen.every((what, k) => what === this.#seen[k])) return;
     this.#seen = seen;
@@ -153,7 +160,8 @@ export class SelectionPanel {
     if (this.element.hidden) return;
     const { labels, split } = panels[0].shown;
     const names = this.#runs.map((run) => run.name);
-    say(this.title, rule ? `${grouped(indices.length)} ${split} image${indices.length === 1 ? "" : "s"}` : "Nothing is selected");
+    say(this.title, rule ? words : "Nothing is selected");
+    this.title.title = SETS[split];
     say(this.why, rule ? describeRule(rule, names) : "Draw a lasso or a box in a plot, or choose here.");
     this.again.hidden = !rule || rule.epoch === epoch || (!rule.disagree && rule.runs.every((word) => word === ""));
     say(this.again, `Ask epoch ${epoch}`);

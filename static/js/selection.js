@@ -1,6 +1,7 @@
 // The selected images: a rule, and the indices that it came to when it was chosen.
 
 import { predictAll } from "./geometry.js";
+import { grouped, imagesOf } from "./format.js";
 import { evaluate, insideOutline, needs } from "./rules.js";
 import { reportAt } from "./fold.js";
 
@@ -9,6 +10,8 @@ const NOTHING = { now: [], before: [] };
 export class Selection {
   rule = null;
   indices = [];
+  /** "87 of 10 000 test images selected" */
+  words = "";
   #runs;
   #store;
   #turn = 0;
@@ -33,6 +36,7 @@ export class Selection {
     }
     this.rule = rule;
     this.indices = indices;
+    this.words = `${grouped(indices.length)} of ${imagesOf(this.#count(split), split)} selected`;
     return true;
   }
 

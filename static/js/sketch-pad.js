@@ -8,15 +8,17 @@ export class SketchPad {
   #context;
   #small;
   #last = null;
+  #dot = false; // all that the pen has left since it came down
   empty = true;
 
-  /** `onInk()` after every move of the pen that left something. */
+  /** `onInk()` after every move of the pen that left something; of a dot when the pen is lifted: it is hardly ever all that comes. */
   constructor(onInk) {
     this.element = document.createElement("canvas");
     Object.assign(this.element, { width: SIDE, height: SIDE, className: "sketch", tabIndex: -1 });
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", "Drawing area: draw with mouse, finger or pen. By keyboard, take a test image instead.");
-    this.#context = this.element.getContext("2d");
+    // Each stroke is read back at once.
+    this.#context = this.element.getContext("2d", { willReadFrequently: true });
     Object.assign(this.#context, { lineCap: "round", lineJoin: "round", strokeStyle: "#fff", fillStyle: "#fff" });
     const small = document.createElement("canvas");
     Object.assign(small, { width: TOLD, height: TOLD });
@@ -27,15 +29,19 @@ export class SketchPad {
       this.element.setPointerCapture(event.pointerId);
       this.#last = null;
       this.#ink(event);
-      onInk();
+      this.#dot = true;
     });
-    this.element.addEventListener("pointermove", (event) => {
+    // As soon as the pen moves, where the browser tells; else with the next frame.
+    const moves = "onpointerrawupdate" in this.element ? "pointerrawupdate" : "pointermove";
+    this.element.addEventListener(moves, (event) => {
       if (!this.element.hasPointerCapture(event.pointerId)) return;
       // All that the pen did since the last frame, not only where it is now.
       const events = event.getCoalescedEvents?.() ?? [];
       for (const one of events.length ? events : [event]) this.#ink(one);
+      this.#dot = false;
       onInk();
     });
+    this.element.addEventListener("lostpointercapture", () => this.#dot && onInk());
   }
 
   #ink(event) {
@@ -62,6 +68,8 @@ export class SketchPad {
     this.#small.clearRect(0, 0, TOLD, TOLD);
     this.#small.drawImage(this.element, 0, 0, TOLD, TOLD);
     const { data } = this.#small.getImageData(0, 0, TOLD, TOLD);
-    return Uint8Array.from({ length: TOLD * TOLD }, (_, i) => data[4 * i + 3]);
+    const pixels = new Uint8Array(TOLD * TOLD);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = data[4 * i + 3];
+    return pixels;
   }
 }

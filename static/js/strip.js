@@ -1,7 +1,7 @@
 // Thousands of images in a row that scrolls without lag: only those in sight are elements, and they come by the hundred,
 // as sheets.
 
-import { h } from "./dom.js";
+import { h, say } from "./dom.js";
 import { predictAll } from "./geometry.js";
 import { sheetUrl } from "./images.js";
 import { disagreeOn } from "./rules.js";
@@ -12,6 +12,7 @@ const ROW = 58;
 const SHEET = 128; // images that come together
 export const SHEET_COLUMNS = 16; // as the server lays them out
 const BEYOND = 4; // columns kept ready on both sides
+const HINT = "Point at an image, or tap it, to see where the runs put it.";
 
 /** Which columns of `count` a strip needs that is scrolled to `left` and `width` wide: [from, to). Pure. */
 export function columnsInSight(left, width, count) {
@@ -36,10 +37,15 @@ export class Strip {
       { class: "strip", tabindex: "0", role: "listbox", "aria-label": "Selected images", "aria-orientation": "horizontal" },
       this.inner,
     );
+    this.about = h("p", { class: "strip-about" });
     this.element.addEventListener("scroll", () => this.#fill(), { passive: true });
     new ResizeObserver(() => this.#layOut()).observe(this.element);
-    this.element.addEventListener("pointerover", (event) => this.#activate(event.target.closest("[data-place]")?.dataset.place ?? -1));
-    this.element.addEventListener("pointerleave", () => this.#activate(-1));
+    // A finger points by a tap, and lifts without pointing elsewhere; while it swipes it points at nothing.
+    const byMouse = (act) => (event) => event.pointerType !== "touch" && act(event);
+    const pointAt = (event) => this.#activate(event.target.closest("[data-place]")?.dataset.place ?? -1);
+    this.element.addEventListener("pointerover", byMouse(pointAt));
+    this.element.addEventListener("pointerleave", byMouse(() => this.#activate(-1)));
+    this.element.addEventListener("click", pointAt);
     this.element.addEventListener("blur", () => this.#activate(-1));
     this.element.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -50,12 +56,13 @@ export class Strip {
     this.#indices = indices;
     this.#panels = panels.map(({ run, index, shown }) => ({ name: run.name, index, guesses: predictAll(shown.report.geometry, shown.embedding) }));
     this.shown = panels[0].shown;
-    this.element.hidden = indices.length === 0;
+    this.element.hidden = this.about.hidden = indices.length === 0;
     if (other) {
       this.element.scrollLeft = 0;
       this.#active = -1;
     }
     this.#layOut();
+    this.#tell();
   }
 
   #layOut() {
@@ -95,8 +102,7 @@ export class Strip {
     const sheet = Math.floor(place / SHEET);
     const wanted = this.#indices.slice(sheet * SHEET, (sheet + 1) * SHEET);
     const at = place - sheet * SHEET;
-    const said = this.#panels.map(({ name, guesses }) => `${name}: ${guesses[index] ?? "not seen"}`);
-    const about = judged ? said : ["a training image"];
+    const about = this.#describe(index);
     const image = h("i", { class: "image" });
     image.style.backgroundImage = `url("${sheetUrl(data, split, wanted)}")`;
     image.style.backgroundSize = `${SHEET_COLUMNS * SIDE}px auto`;
@@ -110,8 +116,8 @@ export class Strip {
         "aria-setsize": this.#indices.length,
         "aria-posinset": place + 1,
         "aria-selected": place === this.#active,
-        "aria-label": `image ${index}, a ${label}; ${about.join(" · ")}`,
-        title: `#${index}, a ${label}\n${about.join("\n")}`,
+        "aria-label": about.join(" · "),
+        title: about.join("\n"),
         "data-place": place,
       },
       image,
@@ -123,6 +129,19 @@ export class Strip {
     return cell;
   }
 
+  /** An image in words, and what each run takes it for. */
+  #describe(index) {
+    const { labels, split } = this.shown;
+    const said = this.#panels.map(({ name, guesses }) => `${name}: ${guesses[index] ?? "not seen"}`);
+    return [`#${index}, a ${labels[index]}`, ...(split === "test" ? said : ["a training image"])];
+  }
+
+  /** Says under the strip what a finger or the keys point at: both see no title. */
+  #tell() {
+    const index = this.#indices[this.#active];
+    say(this.about, index === undefined ? HINT : this.#describe(index).join(" · "));
+  }
+
   #activate(place) {
     this.#cells.get(this.#active)?.setAttribute("aria-selected", "false");
     this.#active = Number(place);
@@ -131,6 +150,7 @@ export class Strip {
     if (cell) this.element.setAttribute("aria-activedescendant", cell.id);
     else this.element.removeAttribute("aria-activedescendant");
     this.#on.mark(this.#indices[this.#active] ?? -1);
+    this.#tell();
   }
 
   #key(event) {

@@ -6,7 +6,8 @@ import { applyEvent, epochSecondsLeft, keptEpochs, reportAt } from "../../static
 import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
 import { BucketGrid } from "../../static/js/grid.js";
 import { drawOrder } from "../../static/js/order.js";
-import { linearTicks, logTicks } from "../../static/js/ticks.js";
+import { linearTicks } from "../../static/js/ticks.js";
+import { logTicks } from "../../static/js/curve-figure.js";
 import { deviceAndPrecision, compact, duration, metricValue, percent, tickLabel } from "../../static/js/format.js";
 import { EmbeddingStore, Lru, parseEmbedding } from "../../static/js/embeddings.js";
 import { follow, streamUrl } from "../../static/js/stream.js";
@@ -24,7 +25,7 @@ import { SvgContext, pointsAsSvg } from "../../static/js/svg-context.js";
 import { animatedWebp } from "../../static/js/webp.js";
 import { columnsOf } from "../../static/js/figure.js";
 import { fileName, framesOf } from "../../static/js/save.js";
-import { classFigures } from "../../static/js/panel.js";
+import { classFigures } from "../../static/js/table-figures.js";
 import { percentile } from "../../static/js/latency.js";
 import { toCsv } from "../../static/js/csv.js";
 

@@ -6,6 +6,7 @@ mod planes;
 mod sweep;
 mod table;
 mod takeaway;
+mod touch;
 
 use crate::support::{Site, endless, finished, tiny};
 use centerscope::config::Config;
@@ -361,6 +362,13 @@ async fn the_page_of_a_run_has_its_matrix_and_its_files() {
     let button = format!("[data-role=confusion] [data-label=\"{}\"][data-guess=\"{}\"]", largest / 10, largest % 10);
     browser.click(&button).await;
     browser.until(&format!("{STATE}.comparison.selected === {}", cells[largest])).await;
+
+    // In a low window, too, all of it stands above the clock.
+    browser.client.set_window_size(1440, 800).await.unwrap();
+    let row = place_of(&browser, "[data-role=confusion] tbody tr", 9).await;
+    assert!(row.height >= 24.0, "{row:?}");
+    let under = "document.querySelector('[data-role=confusion]').getBoundingClientRect().bottom - document.querySelector('.transport').getBoundingClientRect().top";
+    browser.until(&format!("{under} <= 0")).await;
 
     let name = "embeddings/test-0002.npy";
     let link =

@@ -8,15 +8,13 @@ use crate::network::CenterNet;
 use crate::train::predict;
 use candle_core::{Device, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::LazyLock;
-
-/// A thread of its own: whoever draws a digit doesn't wait behind the steps of the runs that train, and one image has nothing to
-/// share out. Where the system has no more threads, it waits.
-static THREAD: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().num_threads(1).build().ok());
 
 /// A network as a checkpoint holds it, on the CPU.
 pub struct Recogniser {
     net: CenterNet,
+    /// A thread of its own: whoever draws a digit waits neither behind the steps of the runs that train nor behind the networks
+    /// of a comparison that look at it, too; and one image has nothing to share out. `None` where the system has no more threads.
+    thread: Option<ThreadPool>,
     /// The epoch after which the checkpoint was made.
     pub epoch: u32,
 }
@@ -50,7 +48,8 @@ impl Recogniser {
     /// See [`RecogniserError`].
     pub fn load(bytes: &[u8]) -> std::result::Result<Recogniser, RecogniserError> {
         let checkpoint = checkpoint::load(bytes)?;
-        Ok(Recogniser { net: checkpoint.network(&Device::Cpu)?, epoch: checkpoint.about.epoch })
+        let thread = ThreadPoolBuilder::new().num_threads(1).build().ok();
+        Ok(Recogniser { net: checkpoint.network(&Device::Cpu)?, thread, epoch: checkpoint.about.epoch })
     }
 
     /// Looks at an image, row by row from the top left; 0 is the background.
@@ -60,7 +59,7 @@ impl Recogniser {
     pub fn look_at(&self, pixels: &[u8; PIXELS]) -> Result<Recognised> {
         let image = Images::new(pixels.to_vec(), vec![0]).map_err(candle_core::Error::wrap)?;
         let look = || predict(&self.net, &image, &Device::Cpu);
-        let seen = THREAD.as_ref().map_or_else(look, |thread| thread.install(look))?;
+        let seen = self.thread.as_ref().map_or_else(look, |thread| thread.install(look))?;
         let logits = &seen.logits[0];
         let (probabilities, prediction) = (softmax(logits), argmax(logits));
         Ok(Recognised { embedding: seen.embedding[0], probabilities, prediction })

@@ -1,6 +1,6 @@
 //! Chromium without a window, driven through ChromeDriver; both end when the [`Browser`] is dropped.
 
-use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction};
+use fantoccini::actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction, TouchActions};
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -178,6 +178,22 @@ impl Browser {
         let pressed = start.then(PointerAction::Down { button: MOUSE_BUTTON_LEFT });
         let drawn = path[1..].iter().fold(pressed, |actions, place| actions.then(to(place)));
         self.client.perform_actions(drawn.then(PointerAction::Up { button: MOUSE_BUTTON_LEFT })).await.unwrap();
+    }
+
+    /// Puts a finger down where each path begins, moves all of them along together, holds still, so that no page flies on, and
+    /// lifts them.
+    pub(super) async fn fingers(&self, paths: &[&[(f64, f64)]]) {
+        let to =
+            |&(x, y): &(f64, f64)| PointerAction::MoveTo { duration: Some(Duration::ZERO), x: x.round(), y: y.round() };
+        let finger = |(n, path): (usize, &&[(f64, f64)])| {
+            let down = TouchActions::new(format!("finger {n}"))
+                .then(to(&path[0]))
+                .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT });
+            let moved = path[1..].iter().fold(down, |actions, place| actions.then(to(place)));
+            let held = PointerAction::Pause { duration: Duration::from_millis(if path.len() > 1 { 120 } else { 0 }) };
+            moved.then(held).then(PointerAction::Up { button: MOUSE_BUTTON_LEFT })
+        };
+        self.client.perform_actions(paths.iter().enumerate().map(finger).collect::<Vec<_>>()).await.unwrap();
     }
 
     /// What the `n`th element of a selector looks like.

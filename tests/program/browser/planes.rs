@@ -129,6 +129,16 @@ async fn a_drawn_digit_lands_in_every_plot() {
         (0..28).filter(|row| pixels[28 * row..28 * (row + 1)].iter().any(|&grey| grey > 100)).collect::<Vec<_>>();
     assert!((19..=20).contains(&rows.len()) && (3..=5).contains(&rows[0]), "inked rows: {rows:?}");
 
+    // Where there is little room a long name takes two lines, and the plots still stand in line.
+    browser
+        .value("(() => { document.querySelector('.panel-head a').textContent = 'a long name '.repeat(6); })()")
+        .await;
+    let tops = "[...document.querySelectorAll('.plot')].map((plot) => plot.getBoundingClientRect().top)";
+    browser.until(&format!("new Set({tops}).size === 1")).await;
+    let heights = "[...document.querySelectorAll('.panel-head a')].map((name) => name.offsetHeight)";
+    let heights = serde_json::from_value::<[f64; 3]>(browser.value(heights).await).unwrap();
+    assert!(heights[0] > 1.3 * heights[1], "{heights:?}");
+
     press_button(&browser, "Clear").await;
     browser.until(&format!("{answers}.every((answer) => answer === null)")).await;
     browser.press(&Key::Right).await;
