@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a busy machine; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Set to 1 where a missing browser is a failure.
 const REQUIRE: &str = "CENTERSCOPE_REQUIRE_BROWSER";
