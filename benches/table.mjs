@@ -14,14 +14,18 @@ import { Browser, PROGRAM, REPEATS, printTable, serve, spread, tell } from "./dr
 
 const RUNS = process.argv.find((word) => word.startsWith("--runs="))?.slice("--runs=".length) ?? "10000";
 
-/** In the page, from its beginning: when the first row was painted, and when the script had the table and its curves stood. */
+/**
+ * In the page, from its beginning: when the first row was painted, and when the script had the table and its curves stood. Nothing
+ * asks for frames: each one would lay out what has come so far of the page.
+ */
 const WATCH = `(() => {
   new PerformanceObserver((list) => (window.rowPainted ??= list.getEntries()[0].renderTime)).observe({ type: "element", buffered: true });
   // The script may put another one in its place before anything was painted.
-  const mark = new MutationObserver(() => document.querySelector("tbody tr[data-run] th:not([elementtiming])")?.setAttribute("elementtiming", "row"));
-  mark.observe(document, { childList: true, subtree: true });
-  const look = () => (document.querySelector(".alive .spark") ? (window.alive = performance.now()) : requestAnimationFrame(look));
-  requestAnimationFrame(look);
+  const mark = () => {
+    document.querySelector("tbody tr[data-run] th:not([elementtiming])")?.setAttribute("elementtiming", "row");
+    if (document.querySelector(".alive .spark")) window.alive ??= performance.now();
+  };
+  new MutationObserver(mark).observe(document, { childList: true, subtree: true });
 })()`;
 
 async function visits(browser, url, cached) {
