@@ -1,10 +1,11 @@
 //! Requests that nobody means well by: each is refused with the right status, nothing outside the runs folder is read or
 //! touched, and the server serves on.
 
-use crate::support::{Site, finished};
-use std::collections::BTreeMap;
+use crate::support::{Finished, Site, finished};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::SystemTime;
 
 /// What must never be seen in an answer.
@@ -393,15 +394,8 @@ fn census(folder: &Path) -> BTreeMap<String, (SystemTime, Option<Vec<u8>>)> {
     found
 }
 
-#[test]
-fn nothing_hostile_gets_in_or_out() {
-    let done = finished();
-    let home = tempfile::tempdir().unwrap();
-    let (runs, secret) = (home.path().join("runs"), home.path().join("secret.txt"));
-    fs::write(&secret, CANARY).unwrap();
-    fs::create_dir_all(home.path().join("other")).unwrap();
-    // A finished run, as it is when its folder is copied from elsewhere.
-    let id = &done.ids[0];
+/// Copies a finished run into another folder of runs.
+fn copy_run(done: &Finished, id: &str, runs: &Path) {
     for folder in ["", "embeddings", "checkpoints"] {
         let (from, to) = (done.runs_dir.join(id).join(folder), runs.join(id).join(folder));
         fs::create_dir_all(&to).unwrap();
@@ -409,6 +403,72 @@ fn nothing_hostile_gets_in_or_out() {
             fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_and_pipes_in_a_run_lead_nowhere_and_hold_nothing_up() {
+    use std::os::unix::fs::symlink;
+    let done = finished();
+    let home = tempfile::tempdir().unwrap();
+    let (runs, mine) = (home.path().join("runs"), home.path().join("mine"));
+    fs::create_dir(&mine).unwrap();
+    let pipe = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    let [edited, mended, broken] = [0, 1, 2].map(|n| done.ids[n].as_str());
+    [edited, mended, broken].iter().for_each(|id| copy_run(done, id, &runs));
+    // Where the program writes: what is behind the links is somebody's own.
+    let temporary = ["metrics.csv", "confusion.csv", "progress.npy", "run.json"].map(|name| format!(".{name}.tmp"));
+    for name in temporary.iter().map(String::as_str).chain(["anything.tmp"]) {
+        fs::write(mine.join(name), CANARY).unwrap();
+        symlink(mine.join(name), runs.join(edited).join(name)).unwrap();
+    }
+    symlink(mine.join(&temporary[0]), runs.join(mended).join(&temporary[0])).unwrap();
+    symlink(mine.join(&temporary[0]), runs.join(".version.tmp")).unwrap();
+    let before = census(&mine);
+    // Where it reads: who opens a pipe waits for somebody who writes.
+    pipe(&runs.join(edited).join("notes.txt"));
+    fs::remove_file(runs.join(mended).join("run.json")).unwrap();
+    pipe(&runs.join(mended).join("run.json"));
+    fs::remove_file(runs.join(broken).join("events.jsonl")).unwrap();
+    pipe(&runs.join(broken).join("events.jsonl"));
+
+    let site = Site::start(&runs);
+    let listed = || {
+        let list = site.get("/runs").json();
+        let ids = list["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_string());
+        ids.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(listed(), BTreeSet::from([edited.to_string(), mended.to_string()]));
+    assert!(runs.join(mended).join("run.json").is_file(), "made anew from the log");
+    assert!(
+        fs::symlink_metadata(runs.join(mended).join(&temporary[0])).is_err(),
+        "a link with such a name is cleared away"
+    );
+    assert_eq!(site.get(&format!("/runs/{edited}/artifacts/notes.txt")).status, 404);
+    assert_eq!(site.get(&format!("/runs/{edited}/archive")).status, 200);
+    let json = ("Content-Type", "application/json");
+    let reply = site.send("PATCH", &format!("/runs/{edited}"), &[json], b"{\"notes\": \"hi\"}");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    for name in ["run.json", "metrics.csv"] {
+        assert!(fs::symlink_metadata(runs.join(edited).join(name)).unwrap().is_file(), "{name}");
+    }
+    // One that comes while the server runs.
+    let later = runs.join("01a20bc0-95e5-75ae-bf61-e46d29aa5d9a");
+    fs::create_dir(&later).unwrap();
+    pipe(&later.join("run.json"));
+    assert_eq!(listed().len(), 2);
+    assert_eq!(census(&mine), before, "something outside was touched");
+}
+
+#[test]
+fn nothing_hostile_gets_in_or_out() {
+    let done = finished();
+    let home = tempfile::tempdir().unwrap();
+    let (runs, secret) = (home.path().join("runs"), home.path().join("secret.txt"));
+    fs::write(&secret, CANARY).unwrap();
+    fs::create_dir_all(home.path().join("other")).unwrap();
+    let id = &done.ids[0];
+    copy_run(done, id, &runs);
     #[cfg(unix)]
     {
         use std::os::unix::fs::symlink;

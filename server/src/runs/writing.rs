@@ -100,8 +100,13 @@ impl Run {
         let mut log = self.folder.log()?;
         let on_disk = self.folder.log_lines()?;
         let missing = match &*self.memory() {
-            // An end that the disk didn't take when it came.
-            Memory::Whole { lines, .. } => Some(lines.iter().skip(on_disk.len()).cloned().collect::<Vec<_>>()),
+            Memory::Whole { lines, .. } => {
+                // A line that nobody was told of, since the disk didn't take it for certain nor let go of it,
+                let known = on_disk.iter().zip(lines).take_while(|(there, told)| there == told).count();
+                log.take_back(on_disk[known..].iter().map(|line| line.len() as u64 + 1).sum())?;
+                // and an end that it didn't take when it came.
+                Some(lines[known..].to_vec())
+            }
             Memory::Summary(_) => None,
         };
         match missing {
@@ -150,7 +155,13 @@ impl Run {
             _ => true,
         };
         let (line, text) = self.next_line(time_ms, event)?;
-        log.append(&text, durable)?;
+        if let Err(error) = log.append(&text, durable) {
+            if log.is_torn() {
+                // A start that finds the line finds its files, too.
+                staged.leave();
+            }
+            return Err(error.into());
+        }
         // The line stands, so the files are the run's: should one not get to its place now, the next start brings it there.
         let placed = staged.place();
         self.fold(&line, text);

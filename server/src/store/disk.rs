@@ -1,8 +1,61 @@
-//! Every change that the program makes to a disk, in a few functions, so that a test can let any of them fail.
+//! Every change that the program makes to a disk and every file that it opens there, in a few functions, so that a test can
+//! let any of them fail, and so that none of them is led astray: whoever writes into a runs folder can lay a link where a
+//! file belongs, which leads anywhere, or a pipe, which whoever opens it waits at for ever.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
 use std::path::Path;
+
+/// What is told of a name at which something else than a plain file stands.
+pub(super) const NOT_PLAIN: io::ErrorKind = io::ErrorKind::InvalidInput;
+
+/// Opens a plain file to read.
+pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    plain(path, OpenOptions::new().read(true))
+}
+
+/// All that a file holds.
+pub(super) fn whole(mut file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a plain file to read and write, made if it isn't there.
+pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
+    Ok(plain(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?.0)
+}
+
+/// Opens what is a plain file or nothing yet.
+fn plain(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Metadata)> {
+    gate()?;
+    let not_plain = || {
+        let name = path.file_name().unwrap_or_default().display();
+        io::Error::new(
+            NOT_PLAIN,
+            format!("{name} is no plain file but a link, a folder, a pipe or a device: remove it"),
+        )
+    };
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(not_plain());
+    }
+    // Whatever took its place since that look is neither followed nor waited for.
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    }
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(not_plain()) }
+}
+
+/// Makes a folder and those above it, where they aren't there.
+pub(super) fn make_folders(path: &Path) -> io::Result<()> {
+    gate()?;
+    fs::create_dir_all(path)
+}
 
 /// Makes one folder; one that is there already will do.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
@@ -13,10 +66,16 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file and waits until the disk has it.
+/// Writes a new file in the place of whatever stands there, and waits until the disk has it.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    match remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // A new one only: what stands there now came since, and may be a link.
+    let (mut file, _) = plain(path, OpenOptions::new().write(true).create_new(true))?;
     append(&mut file, bytes)?;
+    gate()?;
     file.sync_all()
 }
 
@@ -31,6 +90,24 @@ pub(super) fn append(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 pub(super) fn sync(file: &File) -> io::Result<()> {
     gate()?;
     file.sync_data()
+}
+
+/// Cuts what lies after that many bytes.
+pub(super) fn cut(file: &File, size: u64) -> io::Result<()> {
+    gate()?;
+    file.set_len(size)
+}
+
+/// Removes a file, or a link and not what it leads to.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    gate()?;
+    fs::remove_file(path)
+}
+
+/// Removes a folder with all that is in it; follows no link.
+pub(super) fn remove_folder(path: &Path) -> io::Result<()> {
+    gate()?;
+    fs::remove_dir_all(path)
 }
 
 /// Moves a file or a folder over what may stand at the target.
@@ -63,6 +140,7 @@ pub(crate) mod faults {
     thread_local! {
         /// How many changes still succeed, how many fail then, and with which error of the system.
         static PLAN: Cell<(usize, usize, i32)> = const { Cell::new((usize::MAX, 0, 0)) };
+        static FAILED: Cell<bool> = const { Cell::new(false) };
     }
 
     /// The disk is full.
@@ -79,8 +157,8 @@ pub(crate) mod faults {
 
     /// Nothing fails any more; whether something did.
     pub(crate) fn lift() -> bool {
-        let (good, ..) = PLAN.replace((usize::MAX, 0, 0));
-        good == 0
+        PLAN.set((usize::MAX, 0, 0));
+        FAILED.replace(false)
     }
 
     pub(super) fn gate() -> io::Result<()> {
@@ -89,6 +167,7 @@ pub(crate) mod faults {
             (0, 0) => Ok(()),
             (0, _) => {
                 PLAN.set((0, bad - 1, error));
+                FAILED.set(true);
                 Err(io::Error::from_raw_os_error(error))
             }
             _ => {

@@ -3,7 +3,7 @@
 use super::{ArtifactName, LOG, Log, disk};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,12 +32,17 @@ impl RunFolder {
         RunFolder { path }
     }
 
+    /// Whether there is certainly no such folder.
+    pub fn is_gone(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Makes the folder.
     ///
     /// # Errors
     /// It can't be made, or it holds something already.
     pub fn create(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.path)?;
+        disk::make_folders(&self.path)?;
         match fs::read_dir(&self.path)?.next() {
             None => Ok(()),
             Some(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder is not empty")),
@@ -49,7 +54,7 @@ impl RunFolder {
     /// # Errors
     /// It can't be deleted.
     pub fn discard(&self) -> io::Result<()> {
-        fs::remove_dir_all(&self.path)
+        disk::remove_folder(&self.path)
     }
 
     /// Writes files beside the places where they belong, all or none, and waits until the disk has them.
@@ -105,17 +110,17 @@ impl RunFolder {
         for (name, temporary) in self.temporaries()? {
             let wanted = name.and_then(|name| Some((self.path.join(&name.0), *digests.get(&name)?)));
             match wanted {
-                Some((target, known)) if digest(&fs::read(&temporary)?) == known => disk::rename(&temporary, &target)?,
-                _ => fs::remove_file(&temporary)?,
+                Some((target, known)) if holds(&temporary, known)? => disk::rename(&temporary, &target)?,
+                _ => disk::remove(&temporary)?,
             }
         }
         Ok(())
     }
 
-    /// Temporary files, and the names they were written for.
+    /// Temporary files, and links and the like with such names, and the names they were written for.
     fn temporaries(&self) -> io::Result<Vec<(Option<ArtifactName>, PathBuf)>> {
         let mut found = Vec::new();
-        self.walk(|prefix, entry| {
+        self.walk(|prefix, entry, _| {
             let file_name = entry.file_name();
             let hidden = file_name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(TEMPORARY));
             if let Some(name) = hidden {
@@ -125,18 +130,16 @@ impl RunFolder {
         Ok(found)
     }
 
-    /// Shows every plain file with the prefix of its name; follows no link.
-    fn walk(&self, mut show: impl FnMut(&str, &fs::DirEntry)) -> io::Result<()> {
+    /// Shows all that is no folder, with the prefix of its name and whether it is a plain file; follows no link.
+    fn walk(&self, mut show: impl FnMut(&str, &fs::DirEntry, bool)) -> io::Result<()> {
         let mut folders = vec![(self.path.clone(), String::new())];
         while let Some((folder, prefix)) = folders.pop() {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
                 let kind = entry.file_type()?;
-                if kind.is_file() {
-                    show(&prefix, &entry);
-                } else if kind.is_dir()
-                    && let Some(name) = entry.file_name().to_str()
-                {
+                if !kind.is_dir() {
+                    show(&prefix, &entry, kind.is_file());
+                } else if let Some(name) = entry.file_name().to_str() {
                     folders.push((entry.path(), format!("{prefix}{name}/")));
                 }
             }
@@ -144,7 +147,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Opens a file and tells its size. Follows no link, so that nothing outside the folder can be had.
+    /// Opens a file and tells its size. Follows no link, so that nothing outside the folder can be had, and waits for no pipe.
     ///
     /// # Errors
     /// `NotFound` where there is no such plain file.
@@ -156,9 +159,10 @@ impl RunFolder {
                 return Err(io::ErrorKind::NotFound.into());
             }
         }
-        let file = File::open(&path)?;
-        let metadata = file.metadata()?;
-        if metadata.is_file() { Ok((file, metadata)) } else { Err(io::ErrorKind::NotFound.into()) }
+        disk::open(&path).map_err(|error| match error.kind() {
+            disk::NOT_PLAIN => io::ErrorKind::NotFound.into(),
+            _ => error,
+        })
     }
 
     /// The whole content of a file.
@@ -166,10 +170,7 @@ impl RunFolder {
     /// # Errors
     /// `NotFound` where there is no such plain file.
     pub fn read(&self, name: &ArtifactName) -> io::Result<Vec<u8>> {
-        let (mut file, metadata) = self.get(name)?;
-        let mut bytes = Vec::with_capacity(metadata.len() as usize);
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
+        disk::whole(self.get(name)?.0)
     }
 
     /// Every file, by name; links and temporary files left out.
@@ -178,10 +179,10 @@ impl RunFolder {
     /// The folder can't be listed.
     pub fn list(&self) -> io::Result<Vec<ArtifactInfo>> {
         let mut found = Vec::new();
-        self.walk(|prefix, entry| {
+        self.walk(|prefix, entry, plain| {
             let name = entry.file_name().to_str().and_then(|name| format!("{prefix}{name}").parse().ok());
             // Between the listing and this look a temporary file may have got its final name.
-            if let (Some(name), Ok(metadata)) = (name, entry.metadata()) {
+            if let (true, Some(name), Ok(metadata)) = (plain, name, entry.metadata()) {
                 found.push(ArtifactInfo { name, size_bytes: metadata.len() });
             }
         })?;
@@ -214,17 +215,13 @@ impl RunFolder {
     /// # Errors
     /// It can't be opened or cut.
     pub fn log(&self) -> io::Result<Log> {
-        let path = self.path.join(LOG);
-        if fs::symlink_metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(io::Error::other(format!("{LOG} is a link or a folder")));
-        }
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = disk::open_or_make(&self.path.join(LOG))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end as u64 + 1);
-        file.set_len(end)?;
+        disk::cut(&file, end)?;
         file.seek(SeekFrom::Start(end))?;
-        Ok(Log { file, end })
+        Ok(Log { file, end, torn: false })
     }
 
     /// Bytes of the log.
@@ -266,6 +263,11 @@ impl Staged {
         Ok(Placed { folders })
     }
 
+    /// Leaves the files where they are, for [`RunFolder::recover`].
+    pub fn leave(mut self) {
+        self.moves.clear();
+    }
+
     fn folders(&self) -> BTreeSet<&Path> {
         self.moves.iter().filter_map(|(_, to)| to.parent()).collect()
     }
@@ -291,7 +293,16 @@ impl Placed {
 impl Drop for Staged {
     fn drop(&mut self) {
         // On a full disk a torn copy must not keep the space that the next attempt needs.
-        self.moves.iter().for_each(|(temporary, _)| drop(fs::remove_file(temporary)));
+        self.moves.iter().for_each(|(temporary, _)| drop(disk::remove(temporary)));
+    }
+}
+
+/// Whether a temporary file has that SHA-256; a link or the like has none.
+fn holds(temporary: &Path, known: &str) -> io::Result<bool> {
+    match disk::open(temporary) {
+        Ok((file, _)) => Ok(digest(&disk::whole(file)?) == known),
+        Err(error) if error.kind() == disk::NOT_PLAIN => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -352,7 +363,16 @@ mod tests {
         }
         assert!(folder.put(&[("out/new".parse().unwrap(), b"x")]).is_err());
         std::os::unix::fs::symlink(home.path().join("log"), home.path().join("run").join(LOG)).unwrap();
-        assert!(folder.log().is_err());
+        assert!(folder.log().unwrap_err().to_string().contains("events.jsonl is no plain file"));
+        for name in ["a", "b"] {
+            std::os::unix::fs::symlink(home.path().join("secret"), home.path().join(format!("run/.{name}.tmp")))
+                .unwrap();
+        }
+        folder.put(&[("a".parse().unwrap(), b"mine")]).unwrap();
+        assert_eq!(folder.read(&"a".parse().unwrap()).unwrap(), b"mine");
+        folder.recover(&BTreeMap::from([("b".parse().unwrap(), digest(b"secret").as_str())])).unwrap();
+        assert!(folder.temporaries().unwrap().is_empty());
+        assert_eq!(fs::read(home.path().join("secret")).unwrap(), b"secret");
         assert!(!home.path().join("new").exists() && !home.path().join("log").exists());
     }
 }

@@ -10,7 +10,7 @@
 //! | `folder` | one run's folder: files stored together, read back, listed |
 //! | `log` | the log that grows |
 //! | `trash` | deleted runs, until it is emptied |
-//! | `disk` | every change to the disk, in a few functions that a test can let fail |
+//! | `disk` | every change to the disk and every file opened, in a few functions that a test can let fail |
 
 mod disk;
 mod folder;
@@ -25,7 +25,7 @@ pub use log::Log;
 pub use names::{ArtifactName, NoArtifactName, NoRunId, RunId};
 pub use trash::Trash;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -86,9 +86,8 @@ impl Store {
     /// It can't be written to, or another server uses it.
     pub fn open(root: &Path) -> Result<Store, StoreError> {
         let unwritable = |error| StoreError::Unwritable { path: root.into(), error };
-        fs::create_dir_all(root).map_err(unwritable)?;
-        let options = OpenOptions::new().write(true).create(true).truncate(false).to_owned();
-        let lock = options.open(root.join(".lock")).map_err(unwritable)?;
+        disk::make_folders(root).map_err(unwritable)?;
+        let lock = disk::open_or_make(&root.join(".lock")).map_err(unwritable)?;
         let started = Instant::now();
         loop {
             match lock.try_lock() {
@@ -150,8 +149,12 @@ fn ids_in(folder: &Path) -> io::Result<Vec<RunId>> {
 
 /// The format of a runs folder.
 fn version(root: &Path) -> io::Result<u32> {
-    match fs::read_to_string(root.join(VERSION)) {
-        Ok(text) => text.trim().parse().map_err(|_| io::Error::other(format!("{VERSION} holds no version"))),
+    match disk::open(&root.join(VERSION)) {
+        Ok((file, _)) => {
+            let bytes = disk::whole(file)?;
+            let version = str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
+            version.ok_or_else(|| io::Error::other(format!("{VERSION} holds no version")))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(1),
         Err(error) => Err(error),
     }
@@ -167,6 +170,42 @@ fn mark(root: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_refuses_anything_at_the_start_is_told_of() {
+        for good in 0.. {
+            let home = tempfile::tempdir().unwrap();
+            faults::plan(good, usize::MAX, [faults::EROFS, faults::EMFILE][good % 2]);
+            let opened = Store::open(home.path());
+            if !faults::lift() {
+                assert!(opened.is_ok() && good > 5, "{good} changes only");
+                break;
+            }
+            let told = opened.unwrap_err().to_string();
+            assert!(told.contains("can't write to the runs folder") && told.contains("--runs-dir"), "{told}");
+            Store::open(home.path()).unwrap();
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_the_folder_keeps_for_itself_is_no_link() {
+        for name in [".lock", VERSION, ".version.tmp"] {
+            let home = tempfile::tempdir().unwrap();
+            let (runs, mine) = (home.path().join("runs"), home.path().join("mine"));
+            fs::create_dir(&runs).unwrap();
+            fs::write(&mine, "2").unwrap();
+            std::os::unix::fs::symlink(&mine, runs.join(name)).unwrap();
+            match Store::open(&runs) {
+                // A temporary file is made anew, whatever bears its name.
+                Ok(_) => assert_eq!((name, version(&runs).unwrap()), (".version.tmp", FORMAT)),
+                Err(error) => {
+                    assert!(error.to_string().contains(&format!("{name} is no plain file but a link")), "{error}");
+                }
+            }
+            assert_eq!(fs::read(&mine).unwrap(), b"2");
+        }
+    }
 
     #[test]
     fn an_older_folder_opens_and_a_newer_one_does_not() {

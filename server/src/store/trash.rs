@@ -85,7 +85,7 @@ impl Trash {
                     .to_str()
                     .is_some_and(|name| name.strip_prefix('.').is_some_and(|id| id.parse::<RunId>().is_ok()));
                 if is_run && entry.file_type()?.is_dir() {
-                    fs::remove_dir_all(entry.path())?;
+                    disk::remove_folder(&entry.path())?;
                 }
             }
         }
@@ -119,6 +119,7 @@ fn plain_folder(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::faults;
 
     fn runs() -> (tempfile::TempDir, RunId, Trash) {
         let home = tempfile::tempdir().unwrap();
@@ -147,6 +148,31 @@ mod tests {
         assert_eq!(trash.put(id).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!((trash.empty().unwrap(), trash.empty().unwrap()), (1, 0));
         assert_eq!(fs::read_dir(home.path().join(TRASH)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_disk_that_fails_loses_no_run_on_its_way() {
+        for good in 0.. {
+            let (home, id, trash) = runs();
+            let places = [home.path().join(id.to_string()), home.path().join(TRASH).join(id.to_string())];
+            let whole = || places.each_ref().map(|place| place.join("run.json").exists());
+            faults::plan(good, usize::MAX, faults::EROFS);
+            let moved = trash.put(id).and_then(|()| trash.restore(id)).and_then(|()| trash.put(id));
+            let emptied = moved.and_then(|()| trash.empty());
+            if !faults::lift() {
+                assert!(emptied.is_ok() && good > 5, "{good} changes only");
+                break;
+            }
+            let place = format!("change {good}: {emptied:?}");
+            assert!(emptied.is_err(), "{place}");
+            match whole() {
+                // It was being deleted for good.
+                [false, false] => assert_eq!(trash.empty().unwrap(), 0, "{place}"),
+                [true, false] => trash.put(id).unwrap(),
+                [false, true] => trash.restore(id).unwrap(),
+                [true, true] => panic!("{place}: it is in both places"),
+            }
+        }
     }
 
     #[cfg(unix)]
