@@ -19,6 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
+use std::io;
 use trainer::spec::SpecError;
 
 /// Why a request isn't answered as hoped.
@@ -111,6 +112,13 @@ impl Error {
         Error::NotFound("there is no run of that id here: /runs lists those that are, /trash what was deleted".into())
     }
 
+    /// A run whose files aren't there any more.
+    fn lost_run() -> Error {
+        Error::NotFound(
+            "the run's files are gone: somebody deleted or moved them while the server ran; put them back".into(),
+        )
+    }
+
     /// The members of the answer besides those that every failure has.
     fn more(&self) -> Value {
         match self {
@@ -153,7 +161,10 @@ impl Error {
 
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Error {
-        Error::Internal(error.to_string())
+        match error {
+            ReadError::Disk(cause) if cause.kind() == io::ErrorKind::NotFound => Error::lost_run(),
+            error => Error::Internal(error.to_string()),
+        }
     }
 }
 
@@ -163,6 +174,7 @@ impl From<RecordError> for Error {
             RecordError::NotOver | RecordError::Stopping | RecordError::Finished => Error::Conflict(error.to_string()),
             RecordError::Gone => Error::NotFound(error.to_string()),
             RecordError::Checkpoint(none) => none.into(),
+            RecordError::Disk(cause) if cause.kind() == io::ErrorKind::NotFound => Error::lost_run(),
             _ => Error::Internal(error.to_string()),
         }
     }

@@ -8,7 +8,7 @@ use crate::api::{Found, listed};
 use crate::error::Error;
 use crate::limits::{Client, Place};
 use crate::runs::Run;
-use crate::{App, Phase};
+use crate::{App, Phase, views};
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
@@ -51,9 +51,10 @@ pub(crate) async fn one(
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    let runs = present(&app, &run.id.to_string(), 1).await?;
     let positions = positions(&query, &headers, 1)?;
     let place = app.streams.enter(client)?;
-    Ok(answer(Watcher::new(&app, vec![run], positions, Form::One, place)))
+    Ok(answer(Watcher::new(&app, runs, positions, Form::One, place)))
 }
 
 /// `GET /events?runs=a,b,c`
@@ -63,10 +64,16 @@ pub(crate) async fn several(
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let runs = listed(&app, &query.runs, MOST)?;
+    let runs = present(&app, &query.runs, MOST).await?;
     let positions = positions(&query, &headers, runs.len())?;
     let place = app.streams.enter(client)?;
     Ok(answer(Watcher::new(&app, runs, positions, Form::Several, place)))
+}
+
+/// The runs that are named, without those that lost their folders: their streams would break off again and again.
+async fn present(app: &Arc<App>, ids: &str, most: usize) -> Result<Vec<Arc<Run>>, Error> {
+    views::refresh(app).await?;
+    listed(app, ids, most)
 }
 
 /// Where to go on: `Last-Event-ID` first, since a browser that connects anew repeats the address as it was.

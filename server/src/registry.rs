@@ -92,15 +92,18 @@ impl Registry {
         run
     }
 
-    /// Looks for runs that were copied into the folder since the last look, at the price of asking for its time. Of them
-    /// only those that say they are over are taken: another might still be on its way. Blocks on the disk.
+    /// Looks for runs that were copied into the folder or taken out of it since the last look, at the price of asking for its
+    /// time. Of the new ones only those that say they are over are taken: another might still be on its way. Blocks on the
+    /// disk.
     pub fn refresh(&self) {
         let mut scan = self.moving();
         let Ok(modified) = self.store.modified() else { return };
         if scan.modified != Some(modified) {
+            let Ok(there) = self.store.ids() else { return };
+            let settled = self.forget_others_than(&there);
             let old = SystemTime::now().duration_since(modified).is_ok_and(|age| age > YOUNG);
-            scan.modified = old.then_some(modified);
-            scan.strange.extend(self.store.ids().unwrap_or_default());
+            scan.modified = (old && settled).then_some(modified);
+            scan.strange.extend(there);
         }
         scan.strange.retain(|id| !self.runs().contains_key(id));
         scan.strange.retain(|&id| match Run::find_over(id, self.store.folder(id)) {
@@ -114,15 +117,40 @@ impl Registry {
         });
     }
 
-    /// Moves a run that is over to the trash. Blocks on the disk.
+    /// Forgets runs that have lost their folders; `there`: those that have one, in order. False where one of them isn't over,
+    /// which ends by itself first, since it can't be written.
+    fn forget_others_than(&self, there: &[RunId]) -> bool {
+        let is_lost = |run: &&Arc<Run>| there.binary_search(&run.id).is_err() && run.folder.is_gone();
+        let lost = self.runs().values().filter(is_lost).cloned().collect::<Vec<_>>();
+        let mut all = true;
+        for run in lost {
+            match run.remove(|_| Ok(())) {
+                Ok(()) => {
+                    tracing::warn!(id = %run.id, "the run's folder is gone, so the run is forgotten");
+                    self.forget(run.id);
+                }
+                Err(_) => all = false,
+            }
+        }
+        all
+    }
+
+    fn forget(&self, id: RunId) {
+        self.runs_mut().remove(&id);
+        self.changes.touch(id);
+    }
+
+    /// Moves a run that is over to the trash; one whose folder somebody else took away is forgotten. Blocks on the disk.
     ///
     /// # Errors
     /// The run isn't over or is gone already, or its folder can't be moved.
     pub fn delete(&self, run: &Run) -> Result<(), RecordError> {
         let _one_at_a_time = self.moving();
-        run.remove(|_| self.store.trash().put(run.id))?;
-        self.runs_mut().remove(&run.id);
-        self.changes.touch(run.id);
+        run.remove(|folder| match self.store.trash().put(run.id) {
+            Err(_) if folder.is_gone() => Ok(()),
+            put => put,
+        })?;
+        self.forget(run.id);
         Ok(())
     }
 

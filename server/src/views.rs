@@ -54,7 +54,7 @@ pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>)
     page(&HomePage { runs: rows, count: runs.len(), newest, sweep_url, form, version: VERSION })
 }
 
-/// Takes in runs that were copied into the folder.
+/// Takes in runs that were copied into the folder, and forgets those that were taken out of it.
 pub(crate) async fn refresh(app: &Arc<App>) -> Result<(), Error> {
     let app = app.clone();
     Ok(tokio::task::spawn_blocking(move || app.registry.refresh()).await?)

@@ -11,6 +11,42 @@ fn ids(list: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn a_run_whose_folder_somebody_took_away_is_gone_until_it_is_put_back() {
+    let home = tempfile::tempdir().unwrap();
+    let (runs, aside) = (home.path().join("runs"), home.path().join("aside"));
+    let site = Site::start(&runs);
+    let ids_made = [site.tiny_run(), site.tiny_run()];
+    let [seen, unseen] = &ids_made;
+    let take_away = |id: &str| fs::rename(runs.join(id), &aside).unwrap();
+    let put_back = |id: &str| fs::rename(&aside, runs.join(id)).unwrap();
+
+    // Whatever is asked for first.
+    for target in ["", "/metrics", "/events", "/artifacts/metrics.csv"] {
+        take_away(seen);
+        let reply = site.get(&format!("/runs/{seen}{target}"));
+        assert_eq!(reply.status, 404, "{target}: {}", reply.text());
+        assert_eq!(ids(&site.get("/runs").json()), [unseen.as_str()]);
+        assert_eq!(site.get(&format!("/runs/{seen}")).status, 404);
+        assert_eq!(site.send("DELETE", &format!("/runs/{seen}"), &[], b"").status, 404);
+        put_back(seen);
+        assert_eq!(ids(&site.get("/runs").json()).len(), 2);
+        assert_eq!(site.get(&format!("/runs/{seen}/events")).status, 200);
+    }
+    take_away(unseen);
+    assert_eq!(site.send("DELETE", &format!("/runs/{unseen}"), &[], b"").status, 204, "gone is gone");
+    assert_eq!(ids(&site.get("/runs").json()), [seen.as_str()]);
+    fs::remove_dir_all(&aside).unwrap();
+
+    // One that trains fails, and then it is gone, too.
+    let running = site.start_runs(endless(json!({"variant": "v1.0", "train_images": 64}))).remove(0);
+    let mut events = site.events(&format!("/runs/{running}/events"), None);
+    events.until("epoch");
+    take_away(&running);
+    assert!(events.until("failed")["reason"].as_str().unwrap().contains("can't write to the run's folder"));
+    assert_eq!(ids(&site.get("/runs").json()), [seen.as_str()]);
+}
+
+#[test]
 fn a_deleted_run_comes_back_until_the_trash_is_emptied() {
     let home = tempfile::tempdir().unwrap();
     let site = Site::start(home.path());
