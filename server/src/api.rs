@@ -86,7 +86,7 @@ struct StartedRun {
 /// `POST /runs`
 pub(crate) async fn start(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
     let plan = request::plan(read_request(&headers, &body)?)?;
-    app.may_create()?;
+    app.may_create().await?;
     let id = RunId::fresh().to_string();
     let member = |group| (plan.group == group).then(|| id.clone());
     let (comparison, sweep) = (member(Group::Comparison), member(Group::Sweep));

@@ -133,14 +133,15 @@ impl App {
     /// Counts a request that is about to create runs, or to resume one.
     ///
     /// # Errors
-    /// There were too many lately.
-    pub fn may_create(&self) -> Result<(), Error> {
+    /// There were too many lately, or the disk has no room for a run.
+    pub async fn may_create(&self) -> Result<(), Error> {
         self.creations.take().map_err(|wait| {
             let detail = format!(
                 "runs may be created and resumed {CREATIONS_PER_S} times a second: wait a moment, then try again"
             );
             Error::TooMany { detail, retry_s: wait.as_secs() + 1 }
-        })
+        })?;
+        self.monitor.room_for_runs(&self.config.runs_dir).await
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn resume(
     Found(run): Found,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    app.may_create()?;
+    app.may_create().await?;
     let resumed = run.clone();
     tokio::task::spawn_blocking(move || app.scheduler.resume(&resumed)).await??;
     let summary = run.summary();
@@ -49,7 +49,7 @@ pub(crate) async fn fork(
     let request = api::read_request(&headers, &body)?;
     let state = run.state().await?;
     let (epoch, mut order) = request::fork(&state, request)?;
-    app.may_create()?;
+    app.may_create().await?;
     let parent = run.clone();
     let made = tokio::task::spawn_blocking(move || {
         let (_, bytes) = checkpoints::at(&parent.folder, &state, epoch)?;

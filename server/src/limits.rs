@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,11 +23,13 @@ pub const HEAD_BYTES: usize = 32 * 1024;
 /// Header lines of a request at most.
 pub const HEADERS: usize = 64;
 /// How long a head may take to arrive, and how long a connection may wait for its next request.
-pub const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+pub const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a reader may take nothing of its answer before it is cut off; a stream resumes.
 pub const READER_PATIENCE: Duration = Duration::from_secs(120);
 /// Connections at once, beyond the live streams.
 pub const CONNECTIONS: usize = 512;
+/// Connections of one address at once, its live streams among them; this machine's own is only counted in the total.
+pub const CONNECTIONS_OF_ONE: usize = 128;
 /// Live streams of one address at once. This machine's own is only counted in the total: a proxy has it, too.
 pub const STREAMS_OF_ONE: usize = 64;
 /// Archives that are packed at once: each holds a thread for as long as its reader takes.
@@ -46,6 +49,71 @@ pub fn raise_handles() {
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         // Where it refuses, there are as many as there were.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    }
+}
+
+/// How many files and connections this process may have open; `None` where nothing bounds them.
+fn handles() -> Option<usize> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit};
+        getrlimit(Resource::Nofile).current.map(|handles| usize::try_from(handles).unwrap_or(usize::MAX))
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Whether the system refused because too many files and connections are open.
+pub(crate) fn lacks_handles(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
+}
+
+/// Open files that connections leave alone: the program's own, and those of each run that trains.
+const OWN_HANDLES: usize = 32;
+const HANDLES_OF_A_RUN: usize = 4;
+
+/// How many connections there may be, and how many of them live streams, so that no run lacks a file because of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) connections: usize,
+    pub(crate) streams: usize,
+}
+
+impl Room {
+    /// For `streams` live streams, or as many as this process may have files open.
+    pub(crate) fn look(streams: usize, jobs: usize) -> Room {
+        let wanted = Room { connections: CONNECTIONS + streams, streams };
+        let Some(handles) = handles() else { return wanted };
+        let room = wanted.within(handles.saturating_sub(OWN_HANDLES + jobs * HANDLES_OF_A_RUN));
+        if room != wanted {
+            tracing::warn!(
+                "{handles} files may be open at once, so there may be {} connections, {} of them live streams, instead of {} and \
+                 {streams}: raise the limit (`ulimit -n`) for more",
+                room.connections,
+                room.streams,
+                wanted.connections
+            );
+        }
+        room
+    }
+
+    /// A connection that is no live stream may be reading a file.
+    fn within(self, handles: usize) -> Room {
+        let Room { connections, streams } = self;
+        if 2 * connections - streams <= handles {
+            return self;
+        }
+        let connections = (handles / 2).max(8);
+        Room { connections, streams: streams.min(connections / 2) }
     }
 }
 
@@ -143,7 +211,63 @@ struct Open {
     total: usize,
     /// Opened since the start.
     ever: u64,
-    by_client: HashMap<IpAddr, usize>,
+    shares: Shares,
+}
+
+/// How many of something each address has.
+#[derive(Debug, Default)]
+struct Shares(HashMap<IpAddr, usize>);
+
+impl Shares {
+    /// One more of `client`, who may have `most`; this machine may have any number, since a proxy speaks for many.
+    ///
+    /// # Errors
+    /// It has as many as it may: how many.
+    fn enter(&mut self, client: IpAddr, most: usize) -> Result<(), usize> {
+        let own = self.0.get(&client).copied().unwrap_or(0);
+        if own >= most && !client.to_canonical().is_loopback() {
+            return Err(own);
+        }
+        self.0.insert(client, own + 1);
+        Ok(())
+    }
+
+    fn leave(&mut self, client: IpAddr) {
+        if let Some(own) = self.0.get_mut(&client) {
+            *own -= 1;
+            if *own == 0 {
+                self.0.remove(&client);
+            }
+        }
+    }
+}
+
+/// Whose connections are open.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    /// Locked for a look.
+    shares: Mutex<Shares>,
+}
+
+impl Connections {
+    /// Counts a connection of `client` until it is dropped; `None` where the client has its share.
+    pub(crate) fn enter(self: &Arc<Self>, Client(client): Client) -> Option<Connection> {
+        unpoison(&self.shares).enter(client, CONNECTIONS_OF_ONE).ok()?;
+        Some(Connection { connections: self.clone(), client })
+    }
+}
+
+/// A connection among those of its client.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    connections: Arc<Connections>,
+    client: IpAddr,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        unpoison(&self.connections.shares).leave(self.client);
+    }
 }
 
 impl Streams {
@@ -165,16 +289,19 @@ impl Streams {
             );
             return Err(Error::Unavailable(detail));
         }
-        let own = open.by_client.get(&client).copied().unwrap_or(0);
-        if own >= STREAMS_OF_ONE && !client.to_canonical().is_loopback() {
+        open.shares.enter(client, STREAMS_OF_ONE).map_err(|own| {
             let detail =
                 format!("your address has {own} live streams open, which is as many as one may have: close some");
-            return Err(Error::TooMany { detail, retry_s: 5 });
-        }
+            Error::TooMany { detail, retry_s: 5 }
+        })?;
         open.total += 1;
         open.ever += 1;
-        open.by_client.insert(client, own + 1);
         Ok(Place { streams: self.clone(), client })
+    }
+
+    /// How many there may be.
+    pub fn most(&self) -> usize {
+        self.most
     }
 
     /// Streams open now, and opened since the start.
@@ -202,12 +329,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut open = unpoison(&self.streams.open);
         open.total -= 1;
-        if let Some(own) = open.by_client.get_mut(&self.client) {
-            *own -= 1;
-            if *own == 0 {
-                open.by_client.remove(&self.client);
-            }
-        }
+        open.shares.leave(self.client);
     }
 }
 
@@ -249,7 +371,31 @@ mod tests {
         assert!(matches!(streams.enter(near), Err(Error::Unavailable(_))));
         drop(places);
         assert_eq!(streams.count(), (0, STREAMS_OF_ONE as u64 + 2));
-        assert!(unpoison(&streams.open).by_client.is_empty(), "nothing is kept of who left");
+        assert!(unpoison(&streams.open).shares.0.is_empty(), "nothing is kept of who left");
         assert!(streams.enter(far).is_ok());
+    }
+
+    #[test]
+    fn no_address_but_this_machine_takes_all_connections() {
+        let connections = Arc::new(Connections::default());
+        let [near, far, other] = ["127.0.0.1", "192.0.2.1", "2001:db8::1"].map(|ip| Client(ip.parse().unwrap()));
+        let mut held = (0..CONNECTIONS_OF_ONE).map(|_| connections.enter(far).unwrap()).collect::<Vec<_>>();
+        assert!(connections.enter(far).is_none());
+        held.push(connections.enter(other).unwrap());
+        held.extend((0..=CONNECTIONS_OF_ONE).map(|_| connections.enter(near).unwrap()));
+        held.remove(0);
+        assert!(connections.enter(far).is_some(), "one was let go of");
+        drop(held);
+        assert!(unpoison(&connections.shares).0.is_empty(), "nothing is kept of who left");
+    }
+
+    #[test]
+    fn connections_leave_files_for_the_runs() {
+        let wanted = Room { connections: CONNECTIONS + 2000, streams: 2000 };
+        assert_eq!(wanted.within(2 * CONNECTIONS + 2000), wanted);
+        assert_eq!(wanted.within(1000), Room { connections: 500, streams: 250 });
+        assert_eq!(wanted.within(0), Room { connections: 8, streams: 4 });
+        let few = Room { connections: CONNECTIONS + 1, streams: 1 };
+        assert_eq!(few.within(100), Room { connections: 50, streams: 1 });
     }
 }

@@ -14,6 +14,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::fmt::Write;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -30,11 +32,13 @@ pub struct Monitor {
     started_ms: u64,
     /// Sizes of the runs and of the trash, and when they were added up. Held while they are, so that two readers add up once.
     disk: Mutex<Option<(Instant, (u64, u64))>>,
+    /// Free space of the disk that holds a folder. Blocks on it.
+    free: fn(&Path) -> io::Result<Option<u64>>,
 }
 
 impl Default for Monitor {
     fn default() -> Monitor {
-        Monitor { started_ms: now_ms(), disk: Mutex::default() }
+        Monitor { started_ms: now_ms(), disk: Mutex::default(), free: free_bytes }
     }
 }
 
@@ -52,6 +56,25 @@ impl Monitor {
         *known = Some((Instant::now(), bytes));
         Ok(bytes)
     }
+
+    /// Whether the disk of the runs folder has room for another run: one that begins without it fails soon.
+    ///
+    /// # Errors
+    /// 503 where it has none or the folder can't be used.
+    pub(crate) async fn room_for_runs(&self, folder: &Path) -> Result<(), Error> {
+        let (free, folder) = (self.free, folder.to_path_buf());
+        match tokio::task::spawn_blocking(move || free(&folder)).await? {
+            Err(error) => Err(Error::Unavailable(format!("the runs folder can't be used: {error}"))),
+            Ok(Some(free)) if free < ROOM => {
+                let (free, room) = (free >> 20, ROOM >> 20);
+                Err(Error::Unavailable(format!(
+                    "the disk of the runs folder has {free} MiB left: free at least {room} MiB (`centerscope trash empty` \
+                     deletes for good what is in the trash)"
+                )))
+            }
+            Ok(_) => Ok(()),
+        }
+    }
 }
 
 /// `GET /readyz`: whether runs can be started now.
@@ -59,18 +82,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, E
     if *app.phase.borrow() != Phase::Up {
         return Err(Error::Unavailable("the server is shutting down".into()));
     }
-    let folder = app.config.runs_dir.clone();
-    match tokio::task::spawn_blocking(move || free_bytes(&folder)).await? {
-        Err(error) => Err(Error::Unavailable(format!("the runs folder can't be used: {error}"))),
-        Ok(Some(free)) if free < ROOM => {
-            let (free, room) = (free >> 20, ROOM >> 20);
-            Err(Error::Unavailable(format!(
-                "the disk of the runs folder has {free} MiB left: free at least {room} MiB (`centerscope trash empty` \
-                 deletes for good what is in the trash)"
-            )))
-        }
-        Ok(_) => Ok("ready"),
-    }
+    app.monitor.room_for_runs(&app.config.runs_dir).await.map(|()| "ready")
 }
 
 /// `GET /metrics`, in Prometheus' text format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
@@ -95,7 +107,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Err
     text.counter("centerscope_events_total", "Events recorded since the start.", events_recorded() as f64);
     let (open, ever) = app.streams.count();
     text.gauge("centerscope_watchers", "Live streams open.", &[], open as f64);
-    text.gauge("centerscope_watchers_limit", "Live streams that may be open.", &[], app.config.watchers.into());
+    text.gauge("centerscope_watchers_limit", "Live streams that may be open.", &[], app.streams.most() as f64);
     text.counter("centerscope_watchers_opened_total", "Live streams opened since the start.", ever as f64);
 
     let training = runs.iter().zip(&statuses).filter(|(_, status)| **status == Status::Running);
@@ -125,8 +137,8 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Err
     text.gauge("centerscope_runs_folder_bytes", help, &[], (runs + trash) as f64);
     let help = "Size of what `centerscope trash empty` would free, at most a minute old.";
     text.gauge("centerscope_trash_bytes", help, &[], trash as f64);
-    let folder = app.config.runs_dir.clone();
-    let (free, process) = tokio::task::spawn_blocking(move || (free_bytes(&folder), Process::look())).await?;
+    let (free, folder) = (app.monitor.free, app.config.runs_dir.clone());
+    let (free, process) = tokio::task::spawn_blocking(move || (free(&folder), Process::look())).await?;
     if let Ok(Some(free)) = free {
         text.gauge("centerscope_disk_free_bytes", "Free space beside the runs folder.", &[], free as f64);
     }
@@ -221,7 +233,7 @@ impl Process {
 }
 
 /// Free space of the disk that holds `folder`; `None` where the system can't say.
-fn free_bytes(folder: &std::path::Path) -> std::io::Result<Option<u64>> {
+fn free_bytes(folder: &Path) -> io::Result<Option<u64>> {
     #[cfg(unix)]
     {
         let disk = rustix::fs::statvfs(folder)?;
@@ -242,4 +254,42 @@ pub(crate) async fn log(client: Client, request: Request, next: Next) -> Respons
         tracing::info!(%client, %method, path, status, duration_ms, "request");
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::serve::Server;
+    use crate::{fake, recorder, router};
+    use axum::body::{Body, to_bytes};
+    use axum::http::StatusCode;
+    use axum::http::header::{CONTENT_TYPE, HOST};
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_full_disk_gets_no_more_runs() {
+        let home = tempfile::tempdir().unwrap();
+        let mut server = Server::bind(Config::for_testing(home.path())).await.unwrap();
+        let app = Arc::get_mut(&mut server.app).unwrap();
+        app.monitor.free = |_| Ok(Some(ROOM - 1));
+        let run = app.registry.create(fake::scheduled(2).into()).unwrap();
+        let training = run.clone();
+        tokio::task::spawn_blocking(move || recorder::carry_out(&training, &fake::train)).await.unwrap();
+        for (method, target) in [
+            ("GET", "/readyz".to_string()),
+            ("POST", "/runs".into()),
+            ("POST", format!("/runs/{}/resume", run.id)),
+            ("POST", format!("/runs/{}/fork", run.id)),
+        ] {
+            let request = Request::builder().method(method).uri(&target).header(HOST, "localhost");
+            let body = if target.ends_with("fork") { "{\"epoch\": 1, \"epochs\": 3}" } else { "{}" };
+            let request = request.header(CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+            let answer = router(server.app.clone()).oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{target}");
+            let told = to_bytes(answer.into_body(), 10_000).await.unwrap();
+            assert!(String::from_utf8_lossy(&told).contains("has 63 MiB left: free at least 64 MiB"), "{target}");
+        }
+        assert_eq!(server.app.registry.newest_first().len(), 1);
+    }
 }

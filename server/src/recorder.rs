@@ -214,7 +214,7 @@ mod tests {
     fn a_disk_that_fails_at_any_moment_loses_nothing_that_was_told() {
         let errors = [faults::ENOSPC, faults::EROFS, faults::EMFILE];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        for failures in [1, usize::MAX] {
+        for failures in [1, 2, usize::MAX] {
             for good in 0.. {
                 let (_home, run) = run();
                 faults::plan(good, failures, errors[good % 3]);
@@ -230,14 +230,22 @@ mod tests {
                 let summary = run.summary();
                 let place = format!("change {good}, {failures} failures: {summary:?}");
                 match summary.status {
-                    Status::Failed => assert!(summary.reason.as_deref().unwrap().contains("can't write"), "{place}"),
+                    Status::Failed => {
+                        let reason = summary.reason.as_deref().unwrap();
+                        assert!(reason.contains("can't write"), "{place}");
+                        // What is said to help does.
+                        let helps = if errors[good % 3] == faults::EMFILE { "`ulimit -n`" } else { "free some space" };
+                        assert!(reason.contains(helps), "{place}");
+                    }
                     // Only what follows from the log could not be written.
                     status => assert_eq!((status, seen.len()), (Status::Finished, 2), "{place}"),
                 }
 
                 let again = Run::open(run.id, run.folder.clone()).unwrap();
                 let state = again.read().unwrap();
-                assert_eq!(epochs(&run.folder.log_lines().unwrap()), seen, "{place}");
+                let found = epochs(&run.folder.log_lines().unwrap());
+                // Nor is anything there that nobody saw, but for a line that the disk kept though it refused it.
+                assert!(found.starts_with(&seen) && found.len() <= seen.len() + usize::from(failures > 1), "{place}");
                 for (name, file) in &state.files {
                     let bytes = run.folder.read(&name.parse().unwrap()).unwrap();
                     assert_eq!(file.sha256.as_deref(), Some(store::digest(&bytes).as_str()), "{place}: {name}");
@@ -250,7 +258,8 @@ mod tests {
                         Ok(RunEvent::Resumed { epoch, damaged })
                     });
                     assert!(taken.unwrap(), "{place}");
-                    assert_eq!(resumed.summary().epoch as usize, seen.len(), "{place}");
+                    let known = if good % 2 == 0 { &seen } else { &found };
+                    assert_eq!(resumed.summary().epoch as usize, known.len(), "{place}");
                     carry_out(resumed, &fake::train);
                 }
                 let state = resumed.read().unwrap();

@@ -12,6 +12,7 @@ mod writing;
 
 use crate::changes::Changes;
 use crate::checkpoints::NoCheckpoint;
+use crate::limits::lacks_handles;
 use crate::run_files;
 use crate::runs::writing::{name, named, recover};
 use crate::series::{self, Thinned};
@@ -99,10 +100,7 @@ pub enum RecordError {
     #[error("the run's log can't be understood: {0}")]
     Log(#[from] LogError),
     /// The disk refused.
-    #[error(
-        "can't write to the run's folder: {0} (free some space, where there is a trash with `centerscope trash empty`, or check \
-         the folder's permissions; then resume the run or start it again)"
-    )]
+    #[error("can't write to the run's folder: {0} ({helps}; then resume the run or start it again)", helps = remedy(.0))]
     Disk(#[from] io::Error),
     /// The event can't be told in JSON: a number isn't finite.
     #[error("the trainer reported something that can't be stored: {0} (try a smaller learning rate)")]
@@ -110,6 +108,16 @@ pub enum RecordError {
     /// The artifact has an impossible name.
     #[error("the trainer named an artifact `{0}`, which can't be stored")]
     Name(String),
+}
+
+/// What helps where the disk refuses.
+fn remedy(error: &io::Error) -> &'static str {
+    match lacks_handles(error) {
+        true => "allow the server more open files with `ulimit -n`, or start it with fewer --watchers or --jobs",
+        false => {
+            "free some space, where there is a trash with `centerscope trash empty`, or check the folder's permissions"
+        }
+    }
 }
 
 /// Why a run can't be read.

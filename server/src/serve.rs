@@ -3,7 +3,7 @@
 use crate::auth::{Auth, SHORTEST};
 use crate::config::Config;
 use crate::datasets::Datasets;
-use crate::limits::{ARCHIVES, Bucket, CREATIONS, CREATIONS_PER_S, REPLAYS, Streams};
+use crate::limits::{ARCHIVES, Bucket, CREATIONS, CREATIONS_PER_S, REPLAYS, Room, Streams};
 use crate::monitor::Monitor;
 use crate::recorder;
 use crate::registry::Registry;
@@ -57,6 +57,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// The token that was made because the address demands one and none was given. It is kept nowhere else.
     pub made_token: Option<String>,
+    /// Connections at once.
+    connections: usize,
     listener: TcpListener,
 }
 
@@ -88,13 +90,20 @@ impl Server {
         let work = Box::new(move |run: &Run, emit: &mut dyn FnMut(Emission)| recorder::train_run(run, &images, emit));
         background::let_training_give_way();
         let scheduler = Scheduler::new(config.jobs.into(), registry.clone(), work);
+        let monitor = Monitor::default();
         if config.resume_interrupted {
-            let scheduler = scheduler.clone();
-            tokio::task::spawn_blocking(move || scheduler.resume_interrupted())
-                .await
-                .map_err(|error| ServeError::Runs(io::Error::other(error)))?;
+            match monitor.room_for_runs(&config.runs_dir).await {
+                Ok(()) => {
+                    let scheduler = scheduler.clone();
+                    tokio::task::spawn_blocking(move || scheduler.resume_interrupted())
+                        .await
+                        .map_err(|error| ServeError::Runs(io::Error::other(error)))?;
+                }
+                Err(error) => tracing::warn!(%error, "no run is resumed"),
+            }
         }
-        let streams = Streams::new(config.watchers.into());
+        let Room { connections, streams } = Room::look(config.watchers.into(), config.jobs.into());
+        let streams = Streams::new(streams);
         let creations = Bucket::new(CREATIONS, CREATIONS_PER_S);
         let app = Arc::new(App {
             config,
@@ -106,20 +115,19 @@ impl Server {
             creations,
             archives: Arc::new(Semaphore::new(ARCHIVES)),
             replays: Semaphore::new(REPLAYS),
-            monitor: Monitor::default(),
+            monitor,
             networks: Default::default(),
             phase: watch::Sender::new(Phase::Up),
         });
-        Ok(Server { app, address, made_token: made, listener })
+        Ok(Server { app, address, made_token: made, connections, listener })
     }
 
     /// Answers until `stop` comes true; then stops the runs, closes the streams, and returns within five seconds.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
-        let Server { app, listener, .. } = self;
+        let Server { app, listener, connections, .. } = self;
         let mut phase = app.phase.subscribe();
         let graceful = async move { drop(phase.wait_for(|&phase| phase == Phase::Down).await) };
-        let streams = app.config.watchers.into();
-        let serving = tokio::spawn(connections::serve(listener, router(app.clone()), streams, graceful));
+        let serving = tokio::spawn(connections::serve(listener, router(app.clone()), connections, graceful));
         stop.await;
         app.phase.send_replace(Phase::Ending);
         // Requests are answered while the runs come to their ends, so that watchers see how.

@@ -42,7 +42,7 @@ pub(super) fn all(api: &mut Api) {
         if path == "/runs" {
             let operation = operation
                 .fails(422, "a field's value, alone or beside the others")
-                .fails(503, "the server is shutting down");
+                .fails(503, "the server is shutting down, or the disk is full");
             operation.gives::<api::Started>(201, "started; Location leads to the page");
         } else {
             operation.gives::<PlanAnswer>(200, "what would start, or what is wrong with a field");
@@ -108,7 +108,7 @@ pub(super) fn all(api: &mut Api) {
         .gives::<Summary>(202, "queued; one that isn't over stays as it is")
         .fails(409, "the run has finished, or is stopping")
         .fails(422, "a fork none of whose checkpoints is whole, the one it began with included")
-        .fails(503, "the server is shutting down")
+        .fails(503, "the server is shutting down, or the disk is full")
         .no_run();
     api.post("/runs/{id}/fork", "Start a run from a checkpoint of another, with other values")
         .required_body(&fork_request(), "The epoch, and the fields that differ.")
@@ -116,7 +116,7 @@ pub(super) fn all(api: &mut Api) {
         .fails(400, "malformed JSON, or not an object")
         .fails(415, "not JSON")
         .fails(422, "no checkpoint of that epoch is kept, or a field's value")
-        .fails(503, "the server is shutting down")
+        .fails(503, "the server is shutting down, or the disk is full")
         .no_run();
     for (method, path) in [("delete", "/runs/{id}"), ("post", "/runs/{id}/delete")] {
         api.add(method, path, "Move a run that is over to the trash")
