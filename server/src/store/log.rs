@@ -22,7 +22,7 @@ impl Log {
     /// Appends a line; `durable` waits until the disk has it.
     ///
     /// # Errors
-    /// It can't be written; the log is then as it was before.
+    /// It can't be written; the log is then as it was before, unless the disk refuses that, too ([`Log::is_torn`]).
     pub fn append(&mut self, line: &str, durable: bool) -> io::Result<()> {
         self.mend()?;
         let written = disk::append(&mut self.file, format!("{line}\n").as_bytes()).and_then(|()| match durable {
