@@ -51,7 +51,7 @@ fn a_server_is_ready_while_its_folder_is_there() {
 }
 
 #[test]
-fn a_million_steps_are_told_in_a_thousand_points() {
+fn a_short_series_is_told_whole_and_a_bound_out_of_range_is_refused() {
     let done = finished();
     let progress = done.site.get(&format!("/runs/{}/progress", done.ids[0])).json();
     let state = done.site.get(&format!("/runs/{}", done.ids[0])).json();
