@@ -39,12 +39,15 @@ pub(crate) fn settings(spec: &RunSpec) -> Vec<(&'static str, Value)> {
     FIELDS.iter().filter_map(|field| Some((field.name, value(field.name)?))).collect()
 }
 
-/// The names of the settings in which runs of these specs differ, in the usual order.
+/// The names of the settings in which runs of these specs differ, in the usual order, without those that follow from
+/// others in all of them.
 pub(crate) fn varied<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> Vec<&'static str> {
-    let all = specs.into_iter().map(settings).collect::<Vec<_>>();
+    let specs = specs.into_iter().collect::<Vec<_>>();
+    let all = specs.iter().map(|spec| settings(spec)).collect::<Vec<_>>();
     let Some((first, others)) = all.split_first() else { return Vec::new() };
     let differs = |at: usize| others.iter().any(|other| other.get(at) != first.get(at));
-    (0..first.len()).filter(|&at| differs(at)).map(|at| first[at].0).collect()
+    let told = (0..first.len()).filter(|&at| differs(at)).map(|at| first[at].0);
+    told.filter(|name| !specs.iter().all(|spec| spec.follows(name))).collect()
 }
 
 /// The metric of that name.

@@ -15,6 +15,7 @@ use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use trainer::spec::DatasetChoice;
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Plots that fit side by side.
@@ -96,16 +97,17 @@ fn together<'a>(newest_first: &'a [Arc<Summary>], run: &'a Summary) -> Vec<&'a S
     allowed.into_iter().map(beside).find(|runs| runs.len() > 1).unwrap_or_else(|| vec![run])
 }
 
-/// The runs of `?runs=a,b,c` (or `?runs=a&runs=b`), which must have seen the same images.
+/// The runs of `?runs=a,b,c` (or `?runs=a&runs=b`), which must not see different images, as far as that is known.
 pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Arc<Run>>, Error> {
     let asked = pairs.into_iter().filter(|(name, _)| name == "runs").map(|(_, ids)| ids);
     let runs = listed(app, &asked.collect::<Vec<_>>().join(","), MOST)?;
-    let data = runs.iter().map(|run| run.summary()).filter(|run| run.data_name.is_some()).collect::<Vec<_>>();
-    if data.windows(2).any(|pair| other_images(&pair[0], &pair[1])) {
-        let names = data.iter().filter_map(|run| run.data_name.as_deref()).collect::<BTreeSet<_>>();
+    let summaries = runs.iter().map(|run| run.summary()).collect::<Vec<_>>();
+    let seen = summaries.iter().filter_map(|run| images(run)).collect::<Vec<_>>();
+    if seen.iter().enumerate().any(|(at, one)| seen[..at].iter().any(|other| other_images(one, other))) {
+        let names = seen.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>();
         let names = names.into_iter().collect::<Vec<_>>().join(" and ");
         let detail = format!(
-            "these runs saw different images ({names}), so point i would not be the same image in each plot: \
+            "these runs see different images ({names}), so point i would not be the same image in each plot: \
              compare runs of one data set"
         );
         return Err(Error::Unprocessable(detail));
@@ -113,11 +115,21 @@ pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Ar
     Ok(runs)
 }
 
-/// Whether two runs saw different images. Summaries of older versions know the name of theirs only.
-fn other_images(a: &Summary, b: &Summary) -> bool {
-    match (&a.data_digest, &b.data_digest) {
+/// Name and digest of the images that a run saw; before it read them, the name of those that it was told to take.
+fn images(run: &Summary) -> Option<(&str, Option<&str>)> {
+    let asked = match run.spec.dataset {
+        DatasetChoice::Auto => None,
+        DatasetChoice::Mnist => Some("MNIST"),
+        DatasetChoice::Generated => Some("generated digits"),
+    };
+    Some((run.data_name.as_deref().or(asked)?, run.data_digest.as_deref()))
+}
+
+/// Whether these are different images. Summaries of older versions, and runs that wait, know the name of theirs only.
+fn other_images(a: &(&str, Option<&str>), b: &(&str, Option<&str>)) -> bool {
+    match (a.1, b.1) {
         (Some(a), Some(b)) => a != b,
-        _ => a.data_name != b.data_name,
+        _ => a.0 != b.0,
     }
 }
 

@@ -150,6 +150,17 @@ impl RunSpec {
         })
     }
 
+    /// Whether the setting called `name` is what others of this spec make it in a request that leaves it out.
+    pub fn follows(&self, name: &str) -> bool {
+        match name {
+            "lr_step" => self.lr_step == quick_step(self.epochs),
+            "checkpoint_every" => {
+                self.checkpoint_every == checkpoint::default_every(self.network, self.width, self.epochs)
+            }
+            _ => false,
+        }
+    }
+
     /// Learning rate of the network in `epoch` (counted from 1): lr · gamma^⌊(epoch − 1) / step⌋, PyTorch's StepLR.
     pub fn lr_at(&self, epoch: u32) -> f64 {
         self.lr * self.lr_gamma.powi(((epoch - 1) / self.lr_step) as i32)
@@ -306,6 +317,8 @@ mod tests {
             assert_eq!(rates, [0.01, 0.01 * 0.3f64.powi(drops)], "{epochs} epochs");
         }
         assert_eq!(read(json!({"epochs": 20, "lr_step": 4})).unwrap().lr_step, 4);
+        let follows = |request| read(request).unwrap().follows("lr_step");
+        assert!(follows(json!({"epochs": 20})) && !follows(json!({"epochs": 20, "lr_step": 4})));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::auth::Access;
 use crate::checkpoints;
-use crate::groups::{self, settings};
+use crate::groups::{self, settings, varied};
 use crate::request;
 use crate::state::{RunState, Status, Summary};
 use crate::store::ArtifactInfo;
@@ -77,15 +77,13 @@ fn formula(distance: Distance) -> &'static str {
 
 /// Each run's label, with what tells it from the others of that label: `V1.0 lambda 0.5 seed 2`.
 fn told_apart(runs: &[&Summary]) -> Vec<String> {
-    let all = runs.iter().map(|run| settings(&run.spec)).collect::<Vec<_>>();
-    let label = |at: usize| {
-        let own = &runs[at].label;
-        let like = (0..runs.len()).filter(|&other| runs[other].label == *own).collect::<Vec<_>>();
-        let differs = |name: usize| like.iter().any(|&other| all[other][name] != all[at][name]);
-        let said = (0..all[at].len()).filter(|&name| differs(name)).take(MOST_SAID).map(|name| &all[at][name]);
-        said.fold(own.clone(), |label, (name, value)| format!("{label} {name} {}", text::plain(value)))
+    let label = |run: &&Summary| {
+        let like = runs.iter().filter(|other| other.label == run.label);
+        let names = varied(like.map(|other| &other.spec));
+        let said = settings(&run.spec).into_iter().filter(|(name, _)| names.contains(name)).take(MOST_SAID);
+        said.fold(run.label.clone(), |label, (name, value)| format!("{label} {name} {}", text::plain(&value)))
     };
-    let labels = (0..runs.len()).map(label).collect::<Vec<_>>();
+    let labels = runs.iter().map(label).collect::<Vec<_>>();
     let place = |at: usize| labels[..=at].iter().filter(|label| **label == labels[at]).count();
     let numbered = labels.iter().enumerate().map(|(at, label)| {
         let alone = labels.iter().filter(|other| *other == label).count() == 1;
@@ -415,6 +413,11 @@ mod tests {
         assert_eq!(labels(&three), ["V1.0 seed 1", "V1.1", "V1.0 seed 2"]);
         let both = [run(Squared, 1, 1.0), run(Squared, 2, 0.5)];
         assert_eq!(labels(&both), ["V1.0 seed 1 lambda 1", "V1.0 seed 2 lambda 0.5"]);
+        let epochs = Map::from_iter([("epochs".to_string(), 50.into())]);
+        let spec = RunSpec::from_request(&epochs, Profile::Quick).unwrap();
+        let longer = Summary { spec, ..run(Squared, 1, 1.0) };
+        assert_ne!(longer.spec.lr_step, run(Squared, 1, 1.0).spec.lr_step);
+        assert_eq!(labels(&[longer, run(Squared, 1, 1.0)]), ["V1.0 epochs 50", "V1.0 epochs 8"]);
         let twins = [run(Root, 1, 1.0), run(Root, 1, 1.0)];
         assert_eq!(labels(&twins), ["V1.1 no. 1", "V1.1 no. 2"]);
     }
