@@ -59,12 +59,12 @@ export function describe({ mirrored, rotation_degrees: degrees, scale, residual 
   return parts.filter(Boolean).join(", ");
 }
 
-/** Which axes a plot of a run has, by the choice of scale: axes of two networks are not comparable as such. Pure. */
-export function axesNote(scale, run, reference, alignment) {
+/** Which axes a panel's plot has, by the choice of scale and the `reference` panel: axes of two networks are not comparable as such. Pure. */
+export function axesNote(scale, panel, reference, alignment) {
   if (scale === "own") return "raw axes: each network has its own";
   if (scale === "shared") return "raw axes, one scale: each network has its own";
-  if (run === reference) return "raw axes, the others are laid over them";
-  return alignment ? `laid over ${reference.name}: ${describe(alignment)}` : "raw axes: nothing to lay them over yet";
+  if (panel === reference) return "raw axes, the others are laid over them";
+  return alignment ? `laid over ${reference.label}: ${describe(alignment)}` : "raw axes: nothing to lay them over yet";
 }
 
 /** Fetches and keeps the maps between the runs of a page. */

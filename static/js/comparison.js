@@ -12,7 +12,7 @@ import { usualState, viewOf } from "./address.js";
 import { showChanges } from "./changes.js";
 import { role, say } from "./dom.js";
 import { Drawer, PickedCount } from "./drawer.js";
-import { hasEnded, newestEpoch, reportAt } from "./fold.js";
+import { commonData, hasEnded, newestEpoch, reportAt } from "./fold.js";
 import { onThemeChange, readPalette } from "./palette.js";
 import { percent } from "./format.js";
 import { union } from "./geometry.js";
@@ -131,7 +131,7 @@ export class Comparison {
 
   /** Which images these are, null as long as no run knows. */
   get data() {
-    return this.runs.find((run) => run.data)?.data ?? null;
+    return commonData(this.runs);
   }
 
   /** What an address keeps. */
@@ -192,6 +192,11 @@ export class Comparison {
     this.panels.forEach((panel, i) => panel.mark(index, sights[i]));
   }
 
+  /** Says something to who listens to the page. */
+  announce(text) {
+    say(role(this.#root, "announcement"), text);
+  }
+
   /** Takes the reader to the panel about the selection. */
   goToSelection() {
     role(this.#root, "selection").scrollIntoView({ block: "nearest" });
@@ -208,6 +213,7 @@ export class Comparison {
     else if (asksOutcome(rule) && this.#options.split === "train") this.#setOptions({ split: "test" });
     try {
       if (!(await this.selection.choose(rule, this.#options.split))) return;
+      if (deliberate) this.announce(rule ? this.selection.words : "Nothing is selected");
       // The plots in the next frame, the rest of the page in the one after it.
       this.#highlight();
       requestAnimationFrame(() => this.#schedule());
@@ -219,13 +225,12 @@ export class Comparison {
       if (deliberate) this.#onChange(true);
       if (rule) await this.#openDock();
     } catch (error) {
-      say(role(this.#root, "announcement"), `The selection could not be loaded: ${error.message}. Try again.`);
+      this.announce(`The selection could not be loaded: ${error.message}. Try again.`);
     }
   }
 
   #selectOutline(panel, polygon, pixel) {
-    const { visible } = this.#options;
-    const hidden = visible.flatMap((v, k) => (v ? [] : [k]));
+    const hidden = this.#hiddenClasses;
     const { epoch, embedding, labels, alignment } = panel.shown;
     // In the run's own plane: a rule holds whatever the plane is laid over.
     const raw = alignment ? polygon.map((corner) => unalign(alignment, corner)) : polygon;
@@ -234,12 +239,17 @@ export class Comparison {
     this.select(indices.length ? { ...anything(this.runs.length, this.clock.epoch), area: { indices, outline } } : null);
   }
 
+  get #hiddenClasses() {
+    return this.#options.visible.flatMap((v, k) => (v ? [] : [k]));
+  }
+
   /** The panel about the selection, fetched when it is first needed; `byHand`: it opens without a selection, too. */
   async #openDock(byHand = false) {
     const { SelectionPanel } = await import("./selection-panel.js");
     this.#dock ??= new SelectionPanel(role(this.#root, "selection"), this.runs, {
       choose: (rule) => this.select(rule),
       mark: (index) => this.mark(index),
+      hidden: () => this.#hiddenClasses,
     });
     if (byHand) {
       this.#drawer.open(false);
@@ -252,7 +262,7 @@ export class Comparison {
     if (run && !this.runs.includes(run)) return;
     if (what === "epoch") {
       const { epoch, metrics } = run.history[run.history.length - 1];
-      say(role(this.#root, "announcement"), `${run.name}: epoch ${epoch}, test accuracy ${percent(metrics.test_accuracy)}`);
+      this.announce(`${run.name}: epoch ${epoch}, test accuracy ${percent(metrics.test_accuracy)}`);
     }
     this.#schedule();
   }
@@ -278,6 +288,7 @@ export class Comparison {
     for (const panel of this.panels) {
       panel.scatter.setStyle(this.#options);
       panel.refused = refusal(panel.run.data, this.data);
+      if (panel.refused && panel.shown) panel.clear();
       this.#nameAxes(panel);
       panel.update(epoch);
     }
@@ -303,7 +314,7 @@ export class Comparison {
   /** Points, playhead and the charts' line: what every frame of a drag needs. */
   #move() {
     const { at, follow, playing } = this.clock;
-    const over = this.#options.scale === "aligned" ? { reference: this.#reference, alignments: this.#alignments } : null;
+    const over = this.#options.scale === "aligned" ? { reference: this.#reference.run, alignments: this.#alignments } : null;
     for (const panel of this.panels) {
       if (!panel.refused) panel.feed.want(at, this.#options.split, !follow || playing, over);
       if (panel.shown) showChanges(panel, this.#store, Number.isInteger(at));
@@ -358,15 +369,15 @@ export class Comparison {
     if (data.set === "generated") badge.title = "Digits that the program draws itself, not MNIST";
   }
 
-  /** The run that the others are laid over. */
+  /** The panel whose plane the others are laid over. */
   get #reference() {
-    return this.runs[this.#options.reference] ?? this.runs[0];
+    return this.panels[this.#options.reference] ?? this.panels[0];
   }
 
   #nameAxes(panel) {
     if (this.runs.length === 1) return;
     const { alignment } = panel.shown ?? {};
-    panel.nameAxes(panel.shown ? axesNote(this.#options.scale, panel.run, this.#reference, alignment) : "");
+    panel.nameAxes(panel.shown ? axesNote(this.#options.scale, panel, this.#reference, alignment) : "");
   }
 
   /** One box for all plots where they share their scale. */

@@ -29,14 +29,17 @@ export function afterClick(visible, clicked, alone) {
  */
 export class Controls {
   constructor(on, { names, online }) {
+    this.on = on;
     this.chips = Array.from({ length: 10 }, (_, k) =>
       h(
         "button",
         {
           type: "button",
           class: `chip class-${k}`,
-          title: `Digit ${k}: click shows or hides, double click or Alt shows it alone`,
-          onclick: (event) => on.change({ visible: afterClick(this.options.visible, k, event.altKey || event.detail === 2) }),
+          title: `Digit ${k}: click shows or hides, double click or Alt (Alt+Enter) shows it alone`,
+          onclick: (event) => this.#show(k, event.altKey || event.detail === 2),
+          // With Alt, no browser makes a click of it.
+          onkeydown: (event) => event.altKey && event.key === "Enter" && this.#show(k, true),
         },
         h("i", { class: "swatch" }),
         String(k),
@@ -70,6 +73,10 @@ export class Controls {
       this.reset,
       online ? [this.draw] : [],
     );
+  }
+
+  #show(k, alone) {
+    this.on.change({ visible: afterClick(this.options.visible, k, alone) });
   }
 
   /** `zoomed`: whether a plot's view is chosen by hand. */

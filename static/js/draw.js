@@ -37,6 +37,7 @@ export class DrawPanel {
       /** The image under the pointer, −1 for none. */
       marked: () => (test() ? (comparison.marked ?? -1) : -1),
       total: () => comparison.data?.test_images ?? 0,
+      announce: (text) => comparison.announce(text),
     };
     this.element = element;
     this.panels = panels;
@@ -175,6 +176,7 @@ export class DrawPanel {
       if (!this.#busy) return; // there is nothing to ask about any more
     }
     if (!this.#open) return;
+    if (!this.#busy) this.#on.announce(this.results.flatMap(({ panel }, r) => answers[r]?.probabilities ? `${panel.label}: ${answers[r].prediction}` : []).join(", "));
     // All in one frame: to draw the first would hold up those that are still to come.
     this.results.forEach((result, r) => result.show(answers[r], !this.#busy));
     const seen = answers.find((answer) => answer?.pixels);
@@ -214,11 +216,11 @@ class Result {
     );
   }
 
-  /** The network's answer, or {problem}; null before the run's first epoch. */
+  /** The network's answer, or {problem}; null before the run's first epoch, or where its points are not shown. */
   async ask(epoch, drawing, bytes) {
     const { run } = this.panel;
     const report = reportAt(run, epoch);
-    if (!report) return null;
+    if (!report || this.panel.refused) return null;
     const response = await fetch(`/runs/${run.id}/predict?epoch=${report.epoch}${drawing}`, {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream", Accept: "application/json" },
@@ -234,6 +236,7 @@ class Result {
     if (!answer || answer.problem) {
       this.forget();
       this.element.hidden = !answer;
+      this.note.hidden = false;
       return say(this.note, answer?.problem ?? "");
     }
     this.answer = answer;
@@ -246,7 +249,8 @@ class Result {
       bar.parentElement.parentElement.title = `${k}: ${percent(probabilities[k], 2)}`;
     });
     if (last) this.#showNear(nearest);
-    say(this.note, answer.epoch === asked ? `epoch ${asked}` : `from the checkpoint of epoch ${answer.epoch}: none of epoch ${asked} is kept`);
+    this.note.hidden = answer.epoch === asked;
+    say(this.note, this.note.hidden ? "" : `from the checkpoint of epoch ${answer.epoch}: none of epoch ${asked} is kept`);
     this.panel.setGuest({ place: embedding, label: prediction });
   }
 

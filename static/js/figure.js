@@ -12,8 +12,10 @@ const GAP = 18;
 const SIDE = 440;
 const HEAD = 58;
 const PANEL_HEAD = 44;
+const AXES_HEAD = 17; // more, where plots say which axes they have
 const LEGEND = 40;
 const LONGEST_NAME = 54;
+const LONGEST_NOTE = 76;
 
 /** How many plots stand side by side. Pure. */
 export function columnsOf(count) {
@@ -73,9 +75,9 @@ export function canvasOf(width, height, ratio) {
   return canvas;
 }
 
-/** The figure of `panels` on a canvas. */
+/** The figure of `panels` on a canvas; `options`: what the page shows (see address.js), and `selected`: how many images, in words. */
 export function figureCanvas(panels, options, ratio) {
-  const { width, height } = sizeOf(panels.length);
+  const { width, height } = sizeOf(panels);
   const surface = new CanvasSurface(width, height, ratio);
   draw(surface, panels, options, width, height);
   return surface.canvas;
@@ -83,7 +85,7 @@ export function figureCanvas(panels, options, ratio) {
 
 /** The figure of `panels` as the text of an SVG file. */
 export function figureSvg(panels, options) {
-  const { width, height } = sizeOf(panels.length);
+  const { width, height } = sizeOf(panels);
   const surface = new SvgSurface();
   draw(surface, panels, options, width, height);
   return svgFile(surface.context.text, width, height);
@@ -95,12 +97,17 @@ export function svgFile(elements, width, height) {
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>\n${elements}\n</svg>\n`;
 }
 
-function sizeOf(count) {
-  const columns = columnsOf(count);
-  const rows = Math.ceil(count / columns);
+/** How much stands over a plot. */
+function headOf(panels) {
+  return PANEL_HEAD + (panels.some((panel) => panel.axes) ? AXES_HEAD : 0);
+}
+
+function sizeOf(panels) {
+  const columns = columnsOf(panels.length);
+  const rows = Math.ceil(panels.length / columns);
   return {
     width: 2 * MARGIN + columns * SIDE + (columns - 1) * GAP,
-    height: MARGIN + HEAD + rows * (PANEL_HEAD + SIDE) + (rows - 1) * GAP + LEGEND + MARGIN,
+    height: MARGIN + HEAD + rows * (headOf(panels) + SIDE) + (rows - 1) * GAP + LEGEND + MARGIN,
   };
 }
 
@@ -109,12 +116,13 @@ function draw(surface, panels, options, width, height) {
   const { context } = surface;
   context.fillStyle = rgba(palette.panel);
   context.fillRect(0, 0, width, height);
-  drawHead(context, panels, palette);
+  drawHead(context, panels, options, palette);
+  const head = headOf(panels);
   const columns = columnsOf(panels.length);
   panels.forEach((panel, i) => {
     const x = MARGIN + (i % columns) * (SIDE + GAP);
-    const y = MARGIN + HEAD + Math.floor(i / columns) * (PANEL_HEAD + SIDE + GAP);
-    drawPanel(surface, panel, palette, x, y, panels.length > 1);
+    const y = MARGIN + HEAD + Math.floor(i / columns) * (head + SIDE + GAP);
+    drawPanel(surface, panel, palette, x, y, head, panels.length > 1);
   });
   drawLegend(context, panels, options, palette, width, height - MARGIN - LEGEND / 2 + 6);
 }
@@ -128,25 +136,27 @@ export function write(context, text, x, y, font, colour, align = "left") {
   context.fillText(text, x, y);
 }
 
-function drawHead(context, panels, palette) {
+function drawHead(context, panels, { selected }, palette) {
   const { shown, run } = panels[0];
   const title = panels.length > 1 ? panels.map((panel) => panel.label).join(" · ") : run.name;
   const epochs = new Set(panels.map((panel) => panel.shown.report.epoch));
   const epoch = epochs.size === 1 ? `epoch ${[...epochs][0]}` : `epochs ${[...epochs].join(", ")}`;
   const what = `${epoch} · ${grouped(shown.embedding.n)} ${shown.split} images of ${shown.data.name}`;
-  const note = panels.length > 1 ? " · axes of two networks are not comparable as such" : "";
+  const note = selected ? ` · ${selected}` : "";
   write(context, cut(title, LONGEST_NAME * columnsOf(panels.length)), MARGIN, MARGIN + 18, "700 20px", palette.ink);
   write(context, what + note, MARGIN, MARGIN + 40, "400 13px", palette.muted);
 }
 
-function drawPanel(surface, panel, palette, x, y, named) {
+function drawPanel(surface, panel, palette, x, y, head, named) {
   const { context } = surface;
   const { run, shown } = panel;
   const accuracy = percent(shown.report.metrics.test_accuracy);
   const parts = `${run.network} · ${run.distance} · epoch ${shown.report.epoch} of ${run.epochs} · test accuracy ${accuracy}`;
   if (named) write(context, cut(run.name, LONGEST_NAME), x, y + 14, "650 14px", palette.ink);
   write(context, parts, x, y + 33, "400 12px", palette.muted);
-  const top = y + PANEL_HEAD;
+  // As on the page: a plane that was turned and scaled must not pass for the network's own.
+  write(context, cut(panel.axes, LONGEST_NOTE), x, y + 51, "400 12px", palette.muted);
+  const top = y + head;
   const still = panel.scatter.still(SIDE, SIDE, surface.ratio);
   if (!still) return;
   surface.layer(x, top, SIDE, SIDE, (layer) => drawUnder(layer, still.scene));

@@ -69,6 +69,13 @@ export function applyEvent(run, event) {
   return event.type;
 }
 
+/** The images that the runs of a page have in common: what most of them saw, of two kinds as often the one seen first; null as long as no run knows. */
+export function commonData(runs) {
+  const known = runs.filter((run) => run.data);
+  const alike = (run) => known.filter(({ data }) => data.digest === run.data.digest).length;
+  return known.sort((a, b) => alike(b) - alike(a) || a.started_ms - b.started_ms)[0]?.data ?? null;
+}
+
 /** An event without its place in the log. */
 function told({ seq, type, run, ...rest }) {
   return rest;
@@ -90,6 +97,7 @@ function goBack(run, epoch) {
   run.message = run.reason = run.ended_ms = run.test_accuracy = run.best_test_accuracy = run.train_loss = null;
   run.epoch = epoch;
   run.step = 0;
+  run.reached = {};
   run.history = run.history.filter((report) => report.epoch <= epoch);
   run.progress = run.progress.filter((progress) => progress.epoch <= epoch);
   run.files = Object.fromEntries(Object.entries(run.files).filter(([, file]) => file.epoch <= epoch));

@@ -45,7 +45,7 @@ export class Feed {
     const { run } = this.#panel;
     const moment = momentOf(run, at);
     const { data } = run;
-    if (!moment || !data) return;
+    if (!moment || !data || this.#panel.refused) return;
     const fixed = over && over.reference !== run ? momentOf(over.reference, at) : null;
     const shownOf = (report, below) => {
       const embedding = report && this.#store.peek(run.id, report.epoch, split);

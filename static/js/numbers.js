@@ -4,14 +4,26 @@ import { h } from "./dom.js";
 import { metricValue, roughly } from "./format.js";
 import { hasEnded, reportAt, runSecondsLeft } from "./fold.js";
 
+/** Whether a metric is one of an epoch, and no milestone. Pure. */
+const ofAnEpoch = (metric) => metric.test_accuracy === undefined;
+
 /**
  * A metric's value: of an epoch's report, or, for a milestone, the first epoch of the run that reached it (a fork may have passed it
  * while its epochs were another run's, and has none). Pure.
  */
 export function valueOf(metric, run, report) {
-  if (metric.test_accuracy === undefined) return report?.metrics[metric.name] ?? NaN;
+  if (ofAnEpoch(metric)) return report?.metrics[metric.name] ?? NaN;
   if (run.fork) return NaN;
-  return run.history.find((r) => r.metrics.test_accuracy >= metric.test_accuracy)?.epoch ?? NaN;
+  // A replay may lack the epoch, and knows it nevertheless.
+  return run.reached?.[metric.name] ?? run.history.find((r) => r.metrics.test_accuracy >= metric.test_accuracy)?.epoch ?? NaN;
+}
+
+/** The value in words, "" where there is nothing to say: that a milestone was not reached is known as soon as the run has an epoch. Pure. */
+export function wordsOf(metric, run, report) {
+  const value = valueOf(metric, run, report);
+  if (Number.isFinite(value)) return metricValue(metric.name, value);
+  if (ofAnEpoch(metric) || run.fork || !run.history.length) return "";
+  return hasEnded(run.status) ? "not reached" : "not yet";
 }
 
 /** What decides what the table says, to be compared with the last time. Pure. */
@@ -39,7 +51,7 @@ export function updateNumbers(table, metrics, runs, epoch) {
   const reports = runs.map((run) => reportAt(run, epoch));
   // While runs that still train are behind, none of their numbers is better or worse.
   const comparable = reports.every((r) => r?.epoch === reports[0]?.epoch) || runs.every((run) => hasEnded(run.status));
-  const known = (m) => runs.some((run, i) => Number.isFinite(valueOf(m, run, reports[i])));
+  const known = (m) => runs.some((run, i) => wordsOf(m, run, reports[i]));
   const rows = metrics.filter(known);
   if (rows.length === 0) return;
   const body = h(
@@ -53,7 +65,7 @@ export function updateNumbers(table, metrics, runs, epoch) {
         metric.label,
         metric.unit,
         metric.help + way,
-        values.map((v) => metricValue(metric.name, v)),
+        runs.map((run, i) => wordsOf(metric, run, reports[i]) || "–"),
         comparable ? bestOf(values, metric.higher_is_better) : [],
       );
     }),

@@ -23,6 +23,7 @@ export class Panel {
   #note;
   #outside;
   #updateTable;
+  axes = ""; // which ones the plot has, in words
   #axes;
   #hint;
   #hintTimer = 0;
@@ -93,7 +94,9 @@ export class Panel {
     const ended = stopped ?? { FAILED: "Failed", INTERRUPTED: "Interrupted" }[run.status];
     const line = role(this.#element, "ended");
     line.hidden = !(ended && this.shown);
-    say(line, stopped ?? (ended ? `${ended}: ${run.reason ?? ""}` : ""));
+    say(role(line, "why"), stopped ?? (ended ? `${ended}: ${run.reason ?? ""}` : ""));
+    // A failure's reason says what to do about it.
+    role(line, "next").hidden = run.status === "FAILED";
     let title = "";
     let detail = "";
     if (this.refused) {
@@ -146,7 +149,17 @@ export class Panel {
 
   /** Says which axes these are: those of two networks are not comparable as such. */
   nameAxes(text) {
+    this.axes = text;
     say(this.#axes, text);
+  }
+
+  /** Shows no points, where they turn out to be of other images than those beside them. */
+  clear() {
+    this.mark(-1);
+    this.shown = null;
+    this.scatter.clear();
+    this.setChanges(null);
+    this.#updateTable();
   }
 
   /** Draws the points of an epoch, or what lies `t` of the way to those of the `next` one; whether they are others than before. */
@@ -163,7 +176,7 @@ export class Panel {
       this.plot.setAttribute(
         "aria-label",
         `Embedding of ${imagesOf(shown.embedding.n, shown.split)} of ${this.run.name} after epoch ${shown.epoch}. ` +
-          `Shift and arrow keys move, plus and minus (or Ctrl and the wheel) zoom, 0 resets.`,
+          `Shift and arrow keys move, plus and minus (or Ctrl and the wheel) zoom, 0 resets, Enter selects what is in view.`,
       );
       this.#say();
     }
@@ -282,8 +295,8 @@ function planeOf(geometry, { alignment }) {
   return alignment ? alignGeometry(alignment, geometry) : geometry;
 }
 
-/** Why a run of `data` is not shown beside one of the `first` data; "" as long as that is not known. Pure. */
-export function refusal(data, first) {
-  if (!data || data.digest === first.digest) return "";
-  return `It sees other images (${data.name}) than the first run (${first.name}): point i would not be the same one in both. Compare it with runs of its own data.`;
+/** Why a run of `data` is not shown beside those of the `common` data; "" as long as that is not known. Pure. */
+export function refusal(data, common) {
+  if (!data || data.digest === common.digest) return "";
+  return `This run sees other images (${data.name}) than those beside it (${common.name}): point i would not be the same one in both. Compare it with runs of its own data.`;
 }

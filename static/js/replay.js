@@ -4,6 +4,7 @@
 import { Comparison } from "./comparison.js";
 import { EmbeddingStore, Lru } from "./embeddings.js";
 import { SHEET_COLUMNS } from "./strip.js";
+import { keepMatrices } from "./confusion.js";
 import { h } from "./dom.js";
 import { expose } from "./inspect.js";
 import { setImageSource } from "./images.js";
@@ -52,7 +53,7 @@ function drawnFrom(of) {
 async function start() {
   document.documentElement.classList.add("replay");
   keepThemeButton(document.querySelector('[data-role="theme"]'));
-  const { runs, metrics, files } = JSON.parse(document.getElementById("replay-index").textContent);
+  const { runs, metrics, milestones, files } = JSON.parse(document.getElementById("replay-index").textContent);
   const bytes = await unpack(document.getElementById("replay-data").textContent);
   const read = async (address) => {
     if (!files[address]) throw new Error("This file has no points of these images");
@@ -63,9 +64,11 @@ async function start() {
   const byId = new Map(runs.map((run) => [run.id, run]));
   const silent = { get: (id) => byId.get(id), subscribe() {} };
   const root = document.querySelector("[data-comparison]");
-  const comparison = new Comparison(root, silent, new EmbeddingStore(read), { metrics, restored: null, onChange() {} });
+  const comparison = new Comparison(root, silent, new EmbeddingStore(read), { metrics: [...metrics, ...milestones], restored: null, onChange() {} });
   // The file holds the test images alone.
   comparison.controls.split.element.hidden = true;
+  const matrices = document.querySelector('[data-role="matrices"]');
+  matrices.addEventListener("toggle", () => keepMatrices(matrices, comparison), { once: true });
   keepSaveMenu(document.querySelector('[data-role="save"]'), comparison);
   expose(() => ({ connection: "ended", comparison: comparison.inspect() }));
 }

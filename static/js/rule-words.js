@@ -27,7 +27,7 @@ export function encodeRule(rule) {
     parts.push(sign ? `${sign}${r}` : `p${r}${word}`);
   });
   if (rule.disagree) parts.push("x");
-  if (rule.not) parts.push("n");
+  if (rule.not) parts.push(`n${rule.hidden.join("")}`);
   parts.push(`e${rule.epoch}`);
   return parts.join("_");
 }
@@ -45,7 +45,7 @@ export function decodeRule(text, runs) {
     else if (word && /^\d$/.test(rest) && rest < runs) rule.runs[rest] = word;
     else if (sign === "p" && /^\d\d$/.test(rest) && rest[0] < runs) rule.runs[rest[0]] = rest[1];
     else if (part === "x") rule.disagree = true;
-    else if (part === "n") rule.not = true;
+    else if (/^n\d{0,10}$/.test(part)) Object.assign(rule, { not: true, hidden: [...rest].map(Number) });
     else if (sign === "e" && /^\d{1,6}$/.test(rest)) rule.epoch = Number(rest);
     else return null;
   }
@@ -113,5 +113,6 @@ export function describeRule(rule, names) {
     parts.push(said ? `${said} ${names[r]}` : `taken for ${word} by ${names[r]}`);
   });
   if (rule.disagree) parts.push("runs disagree");
-  return `${rule.not ? "all but: " : ""}${parts.join(", ")}${asksOutcome(rule) ? ` after epoch ${rule.epoch}` : ""}`;
+  const without = rule.not && rule.hidden.length ? ` and the hidden classes (${rule.hidden.join(", ")})` : "";
+  return `${rule.not ? "all but: " : ""}${parts.join(", ")}${asksOutcome(rule) ? ` after epoch ${rule.epoch}` : ""}${without}`;
 }

@@ -1,7 +1,7 @@
 // Which images are selected, and why. Pure.
 //
-// A rule is {area, label, runs, disagree, not, epoch}; an image is selected when all of these hold for it (`not`: when
-// one does not):
+// A rule is {area, label, runs, disagree, not, hidden, epoch}; an image is selected when all of these hold for it (`not`:
+// when one does not, and its label is none of `hidden`):
 //   area: null, or what was drawn: {indices, outline}; outline: {run, epoch, polygon, hidden} or null, where the
 //     indices come from an address that lists them
 //   label: a digit, or null
@@ -14,7 +14,7 @@ import { insidePolygon } from "./geometry.js";
 
 /** A rule that every image fulfils. */
 export function anything(runs, epoch) {
-  return { area: null, label: null, runs: new Array(runs).fill(""), disagree: false, not: false, epoch };
+  return { area: null, label: null, runs: new Array(runs).fill(""), disagree: false, not: false, hidden: [], epoch };
 }
 
 /** Whether a rule asks for nothing. */
@@ -45,7 +45,7 @@ export function evaluate(rule, { n, labels, guesses }) {
     let holds = (!within || within[i] === 1) && (rule.label === null || labels[i] === rule.label);
     for (let r = 0; holds && r < rule.runs.length; r++) holds = fulfils(rule.runs[r], guesses[r], labels[i], i);
     if (holds && rule.disagree) holds = disagreeOn(opinions, i);
-    if (holds !== rule.not) found.push(i);
+    if (holds !== rule.not && !(rule.not && rule.hidden.includes(labels[i]))) found.push(i);
   }
   return found;
 }

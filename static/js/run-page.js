@@ -3,7 +3,7 @@
 import { h, role, say } from "./dom.js";
 import { deviceAndPrecision, metricValue } from "./format.js";
 import { reportAt, hasEnded, keptEpochs } from "./fold.js";
-import { valueOf } from "./numbers.js";
+import { wordsOf } from "./numbers.js";
 import { selectCells, showMatrix } from "./confusion.js";
 
 /** Keeps the page of `run` up to date; `comparison` shows its points. */
@@ -55,13 +55,13 @@ function showMetrics(table, run, metrics) {
   };
   table.tBodies[0].replaceChildren(
     ...metrics
-      .filter((metric) => Number.isFinite(valueOf(metric, run, last)))
+      .filter((metric) => wordsOf(metric, run, last))
       .map((metric) =>
         h(
           "tr",
           {},
           h("th", { scope: "row" }, h("span", { class: "term", tabindex: "0", "data-help": metric.help }, metric.label), metric.unit ? h("small", {}, ` ${metric.unit}`) : null),
-          h("td", {}, metricValue(metric.name, valueOf(metric, run, last))),
+          h("td", {}, wordsOf(metric, run, last)),
           h("td", { class: "muted" }, better(metric)),
         ),
       ),

@@ -110,13 +110,16 @@ export function keepSaveMenu(details, comparison) {
     true,
   );
 
+  /** What a picture shows: as the page. */
+  const options = () => ({ ...comparison.state, selected: comparison.selection.rule ? comparison.selection.words : "" });
+
   async function savePng(panels) {
-    const canvas = figureCanvas(panels, comparison.state, RATIO);
+    const canvas = figureCanvas(panels, options(), RATIO);
     download(await encoded(canvas, "image/png"), fileName(named(panels, "epoch", comparison.epoch), "png"), "image/png");
   }
 
   async function saveSvg(panels) {
-    download(figureSvg(panels, comparison.state), fileName(named(panels, "epoch", comparison.epoch), "svg"), "image/svg+xml");
+    download(figureSvg(panels, options()), fileName(named(panels, "epoch", comparison.epoch), "svg"), "image/svg+xml");
   }
 
   const chart = () => charts[Number(curves.value)].shown;
@@ -149,7 +152,7 @@ export function keepSaveMenu(details, comparison) {
         say(note, `Epoch ${epoch} of ${epochs.at(-1)}…`);
         clock.seek(epoch);
         await shown(panels, epoch);
-        canvas = figureCanvas(panels, comparison.state, 1);
+        canvas = figureCanvas(panels, options(), 1);
         const file = await encoded(canvas, "image/webp", WEBP_QUALITY);
         frames.push({ file: new Uint8Array(await file.arrayBuffer()), ms: epoch === epochs.at(-1) ? LAST_FRAME_MS : FRAME_MS });
       }

@@ -1,5 +1,5 @@
-// Hands on a plot: Ctrl or ⌘ and the wheel, or a pinch, zoom, drag pans (or draws a lasso or a box), double-click and keys reset, a tap or the
-// mouse points. Speaks in CSS pixels of the plot; what that means in data units is the plot's business.
+// Hands on a plot: Ctrl or ⌘ and the wheel, or a pinch, zoom, drag pans (or draws a lasso or a box), double-click and keys reset, Enter selects
+// what is in view, a tap or the mouse points. Speaks in CSS pixels of the plot; what that means in data units is the plot's business.
 
 const TAP_PIXELS = 6;
 
@@ -111,6 +111,8 @@ export function listen(element, actions) {
       "=": () => actions.zoom(w / 2, h / 2, 1.3),
       "-": () => actions.zoom(w / 2, h / 2, 1 / 1.3),
       0: () => actions.reset(),
+      // With the keys that move and zoom, a way to select without a mouse.
+      Enter: () => actions.outline([[0, 0], [w, 0], [w, h], [0, h]], true),
     }[event.key];
     if (event.key === "Escape") {
       actions.point(null);

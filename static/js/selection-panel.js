@@ -66,7 +66,7 @@ export class SelectionPanel {
   #focus = false; // the reader is to be taken there
   #seen = []; // what it shows now
 
-  /** `element`: where it goes; `on`: choose(rule or null), mark(index). */
+  /** `element`: where it goes; `on`: choose(rule or null), mark(index), hidden() → the classes that are not shown. */
   constructor(element, runs, on) {
     this.element = element;
     this.#runs = runs;
@@ -75,7 +75,7 @@ export class SelectionPanel {
     this.why = h("span", { class: "why" });
     this.again = this.#button("", "Asks the same of the epoch that is shown now", () => on.choose({ ...this.#rule, epoch: this.#epoch }));
     this.actions = [
-      this.#button("Invert", "Selects all the others instead", () => on.choose({ ...this.#rule, not: !this.#rule.not })),
+      this.#button("Invert", "Selects all the others of the shown classes instead", () => on.choose({ ...this.#rule, not: !this.#rule.not, hidden: on.hidden() })),
       this.#button("Copy", "Copies the images' indices, joined by commas", () => this.#copy()),
       this.#button("CSV", "Downloads indices, labels, predictions and places as CSV", () => this.#download()),
     ];

@@ -3,7 +3,7 @@
 import { predictAll } from "./geometry.js";
 import { grouped, imagesOf } from "./format.js";
 import { evaluate, insideOutline, needs } from "./rules.js";
-import { reportAt } from "./fold.js";
+import { commonData, reportAt } from "./fold.js";
 
 const NOTHING = { now: [], before: [] };
 
@@ -83,7 +83,7 @@ export class Selection {
   }
 
   get #data() {
-    return this.#runs.find((run) => run.data)?.data;
+    return commonData(this.#runs);
   }
 
   /** How many images a split has, in the run that saw most of them. */

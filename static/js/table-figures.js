@@ -9,11 +9,19 @@ export function classFigures(run, shown) {
   if (!shown) return { caption: `${run.name}: no points yet`, head, rows: [] };
   const { epoch, confusion, geometry } = shown.report;
   const place = ([x, y]) => `${coordinate(x)}, ${coordinate(y)}`;
-  const rows = confusion.map((row, k) => {
-    const count = row.reduce((a, b) => a + b, 0);
-    return [String(k), grouped(count), percent(row[k] / count, 1), place(geometry.means[k]), place(geometry.centers[k])];
-  });
-  return { caption: `${run.name}, epoch ${epoch}`, head, rows };
+  const { means, centers } = geometry;
+  const counts = confusion.map((row) => row.reduce((a, b) => a + b, 0));
+  const rows = confusion.map((row, k) => [String(k), grouped(counts[k]), percent(row[k] / counts[k], 1), place(means[k]), place(centers[k])]);
+  const axis = (places, k) => places.map((place) => place[k]);
+  return {
+    caption: `${run.name}, epoch ${epoch}`,
+    head,
+    rows,
+    exact: {
+      head: ["digit", "images", "recognised", "mean x", "mean y", "center x", "center y"],
+      columns: [confusion.map((_, k) => k), counts, confusion.map((row, k) => row[k]), axis(means, 0), axis(means, 1), axis(centers, 0), axis(centers, 1)],
+    },
+  };
 }
 
 /** The curves of a chart as a table, a row an epoch; as a file, a row for each point of the curves. */

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alignGeometry, alignPoint, alignPoints, describe, unalign } from "../../static/js/alignment.js";
+import { alignGeometry, alignPoint, alignPoints, axesNote, describe, unalign } from "../../static/js/alignment.js";
 import { perturb } from "../../static/js/perturb.js";
 import { predict } from "../../static/js/geometry.js";
 import { probabilityPixels } from "../../static/js/scatter-shading.js";
 import { trailOf } from "../../static/js/fold.js";
 import { fading } from "../../static/js/scatter-trails.js";
-import { numbersKey, valueOf } from "../../static/js/numbers.js";
+import { numbersKey, valueOf, wordsOf } from "../../static/js/numbers.js";
 
 const geometry = {
   centers: [[1, 0], [0, 2]],
@@ -33,6 +33,14 @@ test("an alignment moves points and regions together: no prediction changes", ()
   assert.ok(Math.abs(back - 0.3) < 1e-12 && Math.abs(up + 7) < 1e-12);
   assert.equal(describe({ mirrored: true, rotation_degrees: -33.7, scale: 1.3, residual: 0.118 }), "mirrored, turned −34°, ×1.30, residual 0.12");
   assert.equal(describe({ mirrored: false, rotation_degrees: 0.2, scale: 1.001, residual: 0 }), "residual 0.00");
+});
+
+test("a plot says which axes it has", () => {
+  const [own, other] = [{ label: "V1.0" }, { label: "V1.1" }];
+  const map = { mirrored: false, rotation_degrees: -9, scale: 0.65, residual: 0.57 };
+  assert.equal(axesNote("aligned", other, own, map), "laid over V1.0: turned −9°, ×0.65, residual 0.57");
+  for (const [scale, panel, alignment] of [["own", other, null], ["shared", other, null], ["aligned", own, null], ["aligned", other, null]])
+    assert.ok(axesNote(scale, panel, own, alignment).startsWith("raw axes"));
 });
 
 test("the shading is the winner's colour where one is certain, and clear where none is", () => {
@@ -63,6 +71,10 @@ test("a milestone is a fact of the run, a metric of an epoch", () => {
   const fork = { ...run, fork: { run: "a", epoch: 1 } };
   assert.ok(Number.isNaN(valueOf({ name: "m", test_accuracy: 0.95 }, fork, history[0])), "its run may have got there before");
   assert.ok(Number.isNaN(valueOf({ name: "silhouette" }, run, null)));
+  const words = (run, least) => wordsOf({ name: "epochs_to", test_accuracy: least }, run, history[3]);
+  const over = { ...run, status: "FINISHED" };
+  assert.deepEqual([words(over, 0.98), words(over, 0.99), words(run, 0.99), words(fork, 0.99)], ["4", "not reached", "not yet", ""]);
+  assert.equal(words({ ...over, history: history.slice(3), reached: { epochs_to: 2 } }, 0.95), "2", "a replay lacks epochs");
   assert.notEqual(numbersKey([run], 2), numbersKey([run], 3));
   assert.notEqual(numbersKey([run], 2), numbersKey([{ ...run, status: "FINISHED" }], 2));
 });

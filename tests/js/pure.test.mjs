@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { applyEvent, epochSecondsLeft, keptEpochs, reportAt } from "../../static/js/fold.js";
+import { applyEvent, commonData, epochSecondsLeft, keptEpochs, reportAt } from "../../static/js/fold.js";
 import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
 import { BucketGrid } from "../../static/js/grid.js";
 import { drawOrder } from "../../static/js/order.js";
@@ -25,6 +25,7 @@ import { SvgContext, pointsAsSvg } from "../../static/js/svg-context.js";
 import { animatedWebp } from "../../static/js/webp.js";
 import { columnsOf } from "../../static/js/figure.js";
 import { fileName, framesOf } from "../../static/js/save.js";
+import { refusal } from "../../static/js/panel.js";
 import { classFigures } from "../../static/js/table-figures.js";
 import { percentile } from "../../static/js/latency.js";
 import { toCsv } from "../../static/js/csv.js";
@@ -348,10 +349,22 @@ test("percentiles are values that occurred", () => {
 test("a plot as a table says where each class lies and how it is recognised", () => {
   const pairs = Array.from({ length: 10 }, (_, k) => [k, -k]);
   const confusion = pairs.map((_, k) => pairs.map((_, j) => (j === k ? 3 : j === 0 ? 1 : 0)));
-  const { caption, rows } = classFigures({ name: "a" }, { report: { epoch: 2, confusion, geometry: { means: pairs, centers: pairs } } });
+  const { caption, rows, exact } = classFigures({ name: "a" }, { report: { epoch: 2, confusion, geometry: { means: pairs, centers: pairs } } });
   assert.equal(caption, "a, epoch 2");
+  assert.deepEqual(exact.columns.map((column) => column[2]), [2, 4, 3, 2, -2, 2, -2], "as a file, one plain number a cell");
+  assert.equal(exact.head.length, exact.columns.length);
   assert.deepEqual(rows[2], ["2", "4", "75.0\u202f%", "2.00, −2.00", "2.00, −2.00"]);
   assert.deepEqual(classFigures({ name: "a" }, null).rows, []);
+});
+
+test("the run that sees other images than the rest, or than the one before it, is refused", () => {
+  const [mnist, own] = [{ digest: "aa", name: "MNIST" }, { digest: "bb", name: "generated digits" }];
+  const [waiting, late, early] = [{ data: null }, { data: own, started_ms: 9 }, { data: mnist, started_ms: 4 }];
+  assert.equal(commonData([waiting]), null);
+  assert.equal(commonData([waiting, late, early]), mnist, "the order of the plots decides nothing");
+  assert.equal(commonData([early, late, late]), own);
+  assert.deepEqual([refusal(mnist, mnist), refusal(null, mnist)], ["", ""]);
+  assert.ok(refusal(own, mnist).startsWith("This run sees other images (generated digits) than those beside it (MNIST)"));
 });
 
 test("labels are asked for and kept by the digest of the images, since other images may have the same word", async () => {

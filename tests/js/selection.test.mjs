@@ -29,6 +29,8 @@ test("a rule selects what it says", () => {
   assert.deepEqual(pick({ runs: ["", "gained"] }), [3]);
   assert.deepEqual(pick({ disagree: true }), [1, 3, 5]);
   assert.deepEqual(pick({ runs: ["wrong", ""], not: true }), [0, 1, 4]);
+  assert.deepEqual(pick({ runs: ["wrong", ""], not: true, hidden: [0, 9] }), [1, 4], "the others that are shown");
+  assert.deepEqual(pick({ runs: ["wrong", ""], hidden: [2] }), [2, 3, 5]);
   assert.deepEqual(pick({ area: { indices: [1, 3, 5], outline: null }, runs: ["wrong", ""] }), [3, 5]);
   // The second run has not seen the last image.
   assert.deepEqual(pick({ runs: ["", "wrong"] }), [1, 2]);
@@ -50,6 +52,7 @@ test("an address keeps a rule", () => {
     { ...anything(2, 1), runs: ["", "0"], disagree: true, not: true },
     { ...anything(2, 12), runs: ["gained", "lost"], area: { indices: [0, 4, 59_999], outline: null } },
     { ...anything(2, 2), area: { indices: [], outline: null }, not: true },
+    { ...anything(2, 8), label: 4, not: true, hidden: [3, 0] },
   ];
   for (const rule of rules) assert.deepEqual(decodeRule(encodeRule(rule), 2), rule, encodeRule(rule));
   assert.equal(encodeRule(rules[0]), "d7_w0_r1_e7");
@@ -86,6 +89,7 @@ test("a rule reads as a sentence", () => {
   const rule = { ...anything(2, 4), label: 7, runs: ["wrong", "3"] };
   assert.equal(describeRule(rule, ["V1.0", "V1.1"]), "labelled 7, wrong in V1.0, taken for 3 by V1.1 after epoch 4");
   assert.equal(describeRule({ ...anything(2, 4), label: 7, not: true }, ["a", "b"]), "all but: labelled 7");
+  assert.equal(describeRule({ ...anything(2, 4), label: 7, not: true, hidden: [3, 5] }, ["a", "b"]), "all but: labelled 7 and the hidden classes (3, 5)");
 });
 
 test("an address restores what it was made from, and nonsense is ignored", () => {
