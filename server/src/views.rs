@@ -102,9 +102,8 @@ pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Ar
     let asked = pairs.into_iter().filter(|(name, _)| name == "runs").map(|(_, ids)| ids);
     let runs = listed(app, &asked.collect::<Vec<_>>().join(","), MOST)?;
     let summaries = runs.iter().map(|run| run.summary()).collect::<Vec<_>>();
-    let seen = summaries.iter().filter_map(|run| images(run)).collect::<Vec<_>>();
-    if seen.iter().enumerate().any(|(at, one)| seen[..at].iter().any(|other| other_images(one, other))) {
-        let names = seen.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>();
+    if summaries.iter().enumerate().any(|(at, run)| summaries[..at].iter().any(|other| other_images(run, other))) {
+        let names = summaries.iter().filter_map(|run| data_name(run)).collect::<BTreeSet<_>>();
         let names = names.into_iter().collect::<Vec<_>>().join(" and ");
         let detail = format!(
             "these runs see different images ({names}), so point i would not be the same image in each plot: \
@@ -115,21 +114,24 @@ pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Ar
     Ok(runs)
 }
 
-/// Name and digest of the images that a run saw; before it read them, the name of those that it was told to take.
-fn images(run: &Summary) -> Option<(&str, Option<&str>)> {
-    let asked = match run.spec.dataset {
+const GENERATED: &str = "generated digits";
+
+/// What a run saw, by name; before it has read that, what it was told to take.
+fn data_name(run: &Summary) -> Option<&str> {
+    run.data_name.as_deref().or(match run.spec.dataset {
         DatasetChoice::Auto => None,
         DatasetChoice::Mnist => Some("MNIST"),
-        DatasetChoice::Generated => Some("generated digits"),
-    };
-    Some((run.data_name.as_deref().or(asked)?, run.data_digest.as_deref()))
+        DatasetChoice::Generated => Some(GENERATED),
+    })
 }
 
-/// Whether these are different images. Summaries of older versions, and runs that wait, know the name of theirs only.
-fn other_images(a: &(&str, Option<&str>), b: &(&str, Option<&str>)) -> bool {
-    match (a.1, b.1) {
+/// Whether two runs are known to see different images. Summaries of older versions know the name of theirs only; of a run that
+/// waits for its turn it is known at most whether they are generated, since any folder may stand for MNIST.
+fn other_images(a: &Summary, b: &Summary) -> bool {
+    match (&a.data_digest, &b.data_digest) {
         (Some(a), Some(b)) => a != b,
-        _ => a.0 != b.0,
+        _ if a.data_name.is_some() && b.data_name.is_some() => a.data_name != b.data_name,
+        _ => data_name(a).zip(data_name(b)).is_some_and(|(a, b)| (a == GENERATED) != (b == GENERATED)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod care;
 mod driver;
+mod mixed;
 mod planes;
 mod sweep;
 mod table;
@@ -225,9 +226,9 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     browser.until(&format!("{selected} > 0 && {}", highlights(true))).await;
     away(&browser).await;
     let selection = indices(&browser.value(&format!("{STATE}.comparison.selection")).await);
-    let places =
+    let places_of_first =
         format!("((plot) => Array.from({{ length: 2000 }}, (_, i) => plot.place_of(i)))({STATE}.comparison.panels[0])");
-    let places: Vec<[f64; 2]> = serde_json::from_value(browser.value(&places).await).unwrap();
+    let places: Vec<[f64; 2]> = serde_json::from_value(browser.value(&places_of_first).await).unwrap();
     for (i, [px, py]) in places.into_iter().enumerate() {
         let from_edge = 40.0 - (px - x).abs().max((py - y).abs());
         assert!(from_edge.abs() < 1.5 || selection.contains(&i) == (from_edge > 0.0), "image {i} at {px}, {py}");
@@ -289,6 +290,77 @@ async fn the_same_images_are_selected_in_all_plots_and_in_the_address() {
     browser.until(&format!("document.querySelector('.cell[aria-posinset=\"{}\"]')", 2000 - found)).await;
     let sheets = "performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/sheet/') && entry.responseEnd > 0)";
     browser.until(&format!("{sheets}.length >= 2")).await;
+
+    // By label and prediction; copied, and as a file.
+    browser.press(&Key::Escape).await;
+    browser.until(&format!("{selected} === 0")).await;
+    let of = |label: u8, guess: u8| (0..2000).filter(|&i| labels[i] == label && third[i] == guess).collect::<Vec<_>>();
+    let pairs = (0..100u8).map(|pair| (pair / 10, pair % 10)).filter(|(label, guess)| label != guess);
+    let (label, guess) = pairs.max_by_key(|&(label, guess)| of(label, guess).len()).unwrap();
+    browser.choose(".filters select", 0, &label.to_string()).await;
+    browser.choose(".filters select", 3, &guess.to_string()).await;
+    let taken = format!("d{label}_p2{guess}_e2");
+    browser.until(&format!("{STATE}.comparison.rule === '{taken}'")).await;
+    let picked = indices(&browser.value(&format!("{STATE}.comparison.selection")).await);
+    let expected = of(label, guess);
+    assert!(picked.len().abs_diff(expected.len()) <= 3, "{picked:?}, not {expected:?}");
+    let told = "document.querySelector('[data-role=announcement]').innerText.replace(/\\D+/, ' ')";
+    assert!(browser.value(told).await.as_str().unwrap().starts_with(&picked.len().to_string()));
+    browser
+        .value(
+            "(() => { navigator.clipboard.writeText = async (text) => { window.copied = text; }; \
+             URL.createObjectURL = (blob) => (blob.text().then((text) => { window.csv = text; }), 'blob:none'); \
+             HTMLAnchorElement.prototype.click = () => {}; })()",
+        )
+        .await;
+    browser.click("[title^='Copies the images']").await;
+    browser.click("[title^='Downloads indices']").await;
+    let listed = picked.iter().map(usize::to_string).collect::<Vec<_>>();
+    browser.until(&format!("window.copied === '{}'", listed.join(","))).await;
+    browser.until("window.csv").await;
+    let csv = browser.value("window.csv").await;
+    let lines = csv.as_str().unwrap().lines().skip(1).map(|line| line.split(',').collect::<Vec<_>>());
+    for (line, index) in lines.zip(&listed) {
+        // Index, label; prediction, x and y of each run.
+        let found = (line[0], line[1], line[8]);
+        assert_eq!(found, (index.as_str(), label.to_string().as_str(), guess.to_string().as_str()));
+    }
+
+    // By keys alone: a class by itself, then what of it is in view, then all the others that are shown.
+    browser.press(&Key::Escape).await;
+    browser.until(&format!("{selected} === 0")).await;
+    browser.value("document.querySelector('.chip.class-3').focus()").await;
+    browser.press(&format!("{}{}", char::from(Key::Alt), char::from(Key::Enter))).await;
+    let alone = labels.iter().filter(|&&label| label == 3).count();
+    browser.until(&format!("{STATE}.comparison.panels.every((panel) => panel.drawn <= {alone})")).await;
+    browser.value("document.querySelector('[data-role=plot]').focus()").await;
+    browser.press("++").await;
+    browser.press(&Key::Enter).await;
+    browser.until(&format!("{selected} > 0 && {selected} < {alone}")).await;
+    let some = browser.value(&selected).await.as_u64().unwrap() as usize;
+    browser.until("document.querySelector('[title^=\"Selects all the others\"]')?.offsetParent").await;
+    browser.click("[title^=\"Selects all the others\"]").await;
+    browser.until(&format!("{selected} === {alone} - {some}")).await;
+
+    // A lasso: what lies inside of it.
+    browser.press(&Key::Escape).await;
+    browser.until(&format!("{selected} === 0")).await;
+    browser.click(".chips .quiet").await;
+    browser.click("[title^=\"Reset the view\"]").await;
+    browser.click("[title^=\"Dragging selects points\"]").await;
+    browser.until(ALL_DRAWN).await;
+    browser.value("document.querySelector('[data-role=plot]').scrollIntoView({block: 'center'})").await;
+    let plot = place_of(&browser, PLOT, 0).await;
+    let [x, y] = point_in_plot(&browser, 0, 7).await;
+    let at = |right: f64, down: f64| ((plot.x + x + right).round(), (plot.y + y + down).round());
+    browser.draw(&[at(-50.0, 0.0), at(0.0, -50.0), at(50.0, 0.0), at(0.0, 50.0), at(-50.0, 2.0)]).await;
+    browser.until(&format!("{selected} > 0")).await;
+    let selection = indices(&browser.value(&format!("{STATE}.comparison.selection")).await);
+    let places: Vec<[f64; 2]> = serde_json::from_value(browser.value(&places_of_first).await).unwrap();
+    for (i, [px, py]) in places.into_iter().enumerate() {
+        let from_edge = 50.0 - (px - x).abs() - (py - y).abs();
+        assert!(from_edge.abs() < 4.0 || selection.contains(&i) == (from_edge > 0.0), "image {i} at {px}, {py}");
+    }
 
     // What changed since the epoch before, and one press that selects it: in a run that has learned something.
     let home = tempfile::tempdir().unwrap();

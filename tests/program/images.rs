@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// Writes four files of 64 and 20 images; `first` is the label of the first one.
-fn write_images(folder: &Path, first: u8) {
+pub(crate) fn write_images(folder: &Path, first: u8) {
     fs::create_dir(folder).unwrap();
     for (part, count) in [("train", 64u32), ("t10k", 20)] {
         let labels = (0..count).map(|i| (i as u8 + first) % 10).collect::<Vec<_>>();

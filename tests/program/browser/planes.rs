@@ -1,7 +1,7 @@
 //! What is laid over the points, and where a drawn digit lands.
 
 use super::driver::{Browser, PATIENCE, Screen};
-use super::{ALL_SHOWN, PLOT, STATE, at_epoch, away, open, open_comparison, place_of, plots, point_in_plot};
+use super::{ALL_DRAWN, ALL_SHOWN, PLOT, STATE, at_epoch, away, open, open_comparison, place_of, plots, point_in_plot};
 use crate::support::finished;
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -44,6 +44,32 @@ async fn regions_shading_trails_and_alignment_follow_the_clock() {
         assert!(picture.coloured().abs_diff(plain[n].coloured()) < 20, "plot {n}: {picture:?}, not {:?}", plain[n]);
     }
 
+    // Regions by themselves, without a point: they are each epoch's own.
+    for k in 0..10 {
+        browser.value(&format!("document.querySelector('.chip.class-{k}').click()")).await;
+        browser.until(&format!("!{STATE}.comparison.options.visible[{k}]")).await;
+    }
+    press_button(&browser, "Centers").await;
+    press_button(&browser, "Regions").await;
+    let bare = async || {
+        browser.until(&format!("{STATE}.comparison.panels.every((panel) => panel.drawn === 0)")).await;
+        away(&browser).await;
+        plots(&browser).await
+    };
+    let newest = bare().await;
+    browser.value("document.activeElement.blur()").await;
+    browser.press(&Key::Left).await;
+    browser.until(&at_epoch(1)).await;
+    for (n, picture) in bare().await.iter().enumerate() {
+        assert!(picture.differing(&newest[n], 8) > 0.02, "plot {n} has the same regions after another epoch");
+    }
+    browser.press(&Key::Right).await;
+    browser.until(&at_epoch(2)).await;
+    press_button(&browser, "Regions").await;
+    press_button(&browser, "Centers").await;
+    press_button(&browser, "All").await;
+    browser.until(ALL_DRAWN).await;
+
     // Laid over the second run: its own plane stays, the others move, and their labels say how.
     let before = point_in_plot(&browser, 1, 7).await;
     press_button(&browser, "Aligned").await;
@@ -64,7 +90,7 @@ async fn regions_shading_trails_and_alignment_follow_the_clock() {
         assert_same(&maps[n], &served(2)[n]["alignment"]);
     }
     let labels = browser.value("[...document.querySelectorAll('.plot-axes')].map((e) => e.innerText)").await;
-    assert!(labels[0].as_str().unwrap().starts_with("laid over shared · V1.1: "), "{labels}");
+    assert!(labels[0].as_str().unwrap().starts_with("laid over V1.1: "), "{labels}");
     assert!(labels[0].as_str().unwrap().contains("residual 0."), "{labels}");
     assert!(labels[1].as_str().unwrap().starts_with("raw axes"), "{labels}");
 

@@ -28,6 +28,16 @@ async fn a_replay_scrubs_and_brushes_without_a_server() {
     browser.until(&at_epoch(1)).await;
     assert_ne!(plots(&browser).await, live);
 
+    let numbers = browser.value("document.querySelector('[data-role=numbers]').innerText").await;
+    assert!(numbers.as_str().unwrap().contains("Epochs to 95"), "{numbers}");
+    browser.click("[data-role=matrices] summary").await;
+    browser.until("document.querySelector('.matrices [data-label]')").await;
+    let cell = "[...document.querySelectorAll('.matrices [data-label]')].find((cell) => cell.innerText > 0)";
+    browser.value(&format!("{cell}.click()")).await;
+    browser.until(&format!("{STATE}.comparison.selected === Number({cell}.innerText)")).await;
+    browser.press(&Key::Escape).await;
+    browser.until(&format!("{STATE}.comparison.selected === 0")).await;
+
     let plot = place_of(&browser, PLOT, 0).await;
     browser.click(".controls button[title^='Dragging selects']").await;
     let (left, right) = (plot.x + 0.1 * plot.width, plot.x + 0.9 * plot.width);
@@ -92,7 +102,7 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
     take("Picture", "PNG", ".png").await;
     assert_eq!(
         size().await,
-        json!([2 * (2 * 24 + 3 * 440 + 2 * 18), 2 * (24 + 58 + 44 + 440 + 40 + 24)]),
+        json!([2 * (2 * 24 + 3 * 440 + 2 * 18), 2 * (24 + 58 + 61 + 440 + 40 + 24)]),
         "twice the size"
     );
 
@@ -106,6 +116,26 @@ async fn pictures_and_tables_hold_what_the_page_shows() {
         )
         .await;
     assert_eq!(dots, json!([6000, true]), "every point, and which epoch it is");
+
+    // One plot by itself, of a plane that is laid over another: it says so, as the page does.
+    // By script: the menu lies over the controls.
+    browser.value("document.querySelector(\"[title^='Each plane mirrored']\").click()").await;
+    browser.until(&format!("{STATE}.comparison.panels.filter((panel) => panel.aligned).length === 2")).await;
+    browser.value("(() => { document.querySelector('[aria-label=\"Which plots\"]').value = '2'; })()").await;
+    take("Picture", "PNG", "v1.2-epoch-2.png").await;
+    assert_eq!(size().await, json!([2 * (2 * 24 + 440), 2 * (24 + 58 + 61 + 440 + 40 + 24)]));
+    take("Picture", "SVG", ".svg").await;
+    let axes = browser
+        .later(
+            "const said = document.querySelectorAll('.plot-axes')[2].innerText; \
+             const svg = new DOMParser().parseFromString(await window.file.text(), 'image/svg+xml'); \
+             const words = [...svg.querySelectorAll('text')].map((t) => t.textContent); \
+             return [said.startsWith('laid over V1.0: ') && said.includes('residual'), words.includes(said)];",
+        )
+        .await;
+    assert_eq!(axes, json!([true, true]));
+    browser.value("document.querySelector(\"[title^='Each plot fits']\").click()").await;
+    browser.value("(() => { document.querySelector('[aria-label=\"Which plots\"]').value = 'all'; })()").await;
 
     take("Curves", "PNG", "training-loss.png").await;
     assert_eq!(size().await, json!([2 * 900, 2 * (460 + 22)]));
