@@ -61,9 +61,15 @@ export class DrawPanel {
       image: h(
         "div",
         { class: "spoil" },
-        h("div", { class: "pick-image" }, h("span", {}, "#"), this.index, h("button", { type: "button", onclick: () => this.#takeRandom() }, "Random")),
+        h(
+          "div",
+          { class: "pick-image" },
+          h("span", {}, "#"),
+          this.index,
+          h("button", { type: "button", class: "small", onclick: () => this.#takeRandom() }, "Random"),
+          h("button", { type: "button", class: "small", onclick: () => this.#straighten() }, "As it was"),
+        ),
         this.sliders.map((slider) => slider.element),
-        h("button", { type: "button", onclick: () => this.#straighten() }, "As it was"),
       ),
     };
     this.results = panels.map((panel) => new Result(panel, on));
