@@ -213,10 +213,12 @@ export class Comparison {
     else if (asksOutcome(rule) && this.#options.split === "train") this.#setOptions({ split: "test" });
     try {
       if (!(await this.selection.choose(rule, this.#options.split))) return;
-      if (deliberate) this.announce(rule ? this.selection.words : "Nothing is selected");
       // The plots in the next frame, the rest of the page in the one after it.
       this.#highlight();
-      requestAnimationFrame(() => this.#schedule());
+      requestAnimationFrame(() => {
+        if (deliberate) this.announce(this.selection.rule ? this.selection.words : "Nothing is selected");
+        this.#schedule();
+      });
       if (rule) {
         const { encodeRule } = await import("./rule-words.js");
         if (this.selection.rule !== rule) return;

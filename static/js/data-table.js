@@ -7,7 +7,8 @@ export function fillDataTable(details, read) {
   const table = h("table", { class: "figures" });
   const save = h("button", { type: "button", class: "small" }, "CSV");
   save.addEventListener("click", () => saveCsv(read()));
-  details.append(h("div", { class: "scroll-y", tabindex: "0", role: "region", "aria-label": "Figures" }, table), save);
+  const region = h("div", { class: "scroll-y", tabindex: "0", role: "region", "aria-label": "Figures" }, table);
+  details.append(region, save);
   let known = "";
   const update = () => {
     if (!details.open) return;
@@ -15,6 +16,7 @@ export function fillDataTable(details, read) {
     const key = JSON.stringify([figures.caption, figures.rows]);
     if (key === known) return;
     known = key;
+    region.setAttribute("aria-label", `Figures: ${figures.caption}`);
     table.replaceChildren(
       h("caption", {}, figures.caption),
       h("thead", {}, h("tr", {}, figures.head.map((text) => h("th", { scope: "col" }, text)))),

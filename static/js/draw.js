@@ -215,7 +215,7 @@ class Result {
     this.element = h(
       "div",
       { class: "draw-result", hidden: true },
-      h("h4", {}, h("i", { class: `glyph run-${panel.index}`, "aria-hidden": "true" }), h("span", { title: panel.run.name }, panel.label), this.title),
+      h("h2", {}, h("i", { class: `glyph run-${panel.index}`, "aria-hidden": "true" }), h("span", { title: panel.run.name }, panel.label), this.title),
       this.chart,
       this.near,
       this.note,

@@ -118,7 +118,8 @@ async fn axe_finds_nothing_serious() {
     let Some(browser) = Browser::start(Screen::Still).await else { return };
     let ids = &finished().ids;
     for theme in ["light", "dark"] {
-        for page in ["/".to_string(), format!("/compare?runs={}", ids.join(",")), format!("/runs/{}", ids[0])] {
+        let compare = format!("/compare?runs={}&draw=1&select=d3_e2", ids.join(","));
+        for page in ["/".to_string(), compare, format!("/runs/{}", ids[0])] {
             open(&browser, &finished().site, &page).await;
             browser.value(&format!("(() => {{ localStorage.setItem('theme', '{theme}'); }})()")).await;
             browser.client.refresh().await.unwrap();
