@@ -52,10 +52,13 @@ pub(crate) fn varied<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> Vec<&'
 /// # Errors
 /// There is none: the sentence names all.
 pub(crate) fn metric(name: &str) -> Result<&'static Metric, Error> {
-    METRICS.iter().find(|metric| metric.name == name).ok_or_else(|| {
-        let known = METRICS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
-        Error::BadRequest(format!("metric: got `{name}`, expected one of {known}"))
-    })
+    let known = METRICS.iter().find(|metric| metric.name == name);
+    known.ok_or_else(|| Error::parameter("metric", name, metric_names()))
+}
+
+/// All of them, as a phrase.
+pub(crate) fn metric_names() -> String {
+    format!("one of {}", METRICS.iter().map(|m| m.name).collect::<Vec<_>>().join(", "))
 }
 
 /// A metric's best value in a history and its epoch, the first where several are equal; the last value where neither way

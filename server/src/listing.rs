@@ -8,7 +8,8 @@ mod facets;
 mod order;
 
 use crate::error::Error;
-use crate::fields::{field, nearest_of};
+use crate::fields::field;
+use crate::parameters;
 use crate::query::Query;
 use crate::runs::now_ms;
 use crate::state::Summary;
@@ -18,7 +19,6 @@ use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use trainer::spec::SpecError;
 
 pub use csv::{columns, csv, csv_head};
 pub use facets::{Facet, FacetValue, facets};
@@ -60,34 +60,14 @@ impl Parameters {
     /// # Errors
     /// A name that is none of these, or one that comes twice.
     pub fn read(pairs: Vec<(String, String)>) -> Result<Parameters, Error> {
-        let mut read = Parameters::default();
-        for (name, value) in pairs {
-            let place = match &*name {
-                "query" => &mut read.query,
-                "sort" => &mut read.sort,
-                "cursor" => &mut read.cursor,
-                "offset" => &mut read.offset,
-                "limit" => &mut read.limit,
-                "ids" => &mut read.ids,
-                "format" => &mut read.format,
-                "columns" => &mut read.columns,
-                _ => return Err(unknown(&name, value)),
-            };
-            if place.replace(value).is_some() {
-                return Err(Error::BadRequest(format!("{name}: there twice, and a list has one: name it once")));
-            }
+        let other = pairs.iter().find(|(name, _)| !Parameters::NAMES.contains(&&**name));
+        if let Some((name, value)) = other {
+            let meant = field(name).map(|field| format!("query={} = …", field.name));
+            return Err(parameters::refused(name, value, &Parameters::NAMES, meant));
         }
-        Ok(read)
+        let [query, sort, cursor, offset, limit, ids, format, columns] = parameters::read(pairs, Parameters::NAMES)?;
+        Ok(Parameters { query, sort, cursor, offset, limit, ids, format, columns })
     }
-}
-
-fn unknown(name: &str, value: String) -> Error {
-    let meant = match (field(name), nearest_of(name, Parameters::NAMES)) {
-        (Some(field), _) => format!(": did you mean `query={} = …`?", field.name),
-        (None, Some(near)) => format!(": did you mean `{near}`?"),
-        (None, None) => String::new(),
-    };
-    SpecError::new(name, value.into(), format!("one of {}{meant}", Parameters::NAMES.join(", "))).into()
 }
 
 /// What a list shows.

@@ -119,7 +119,17 @@ fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
         "undecided"
     };
     assert_eq!(finding["verdict"], expected, "{finding}");
-    assert_eq!(finding["missing_seeds"], json!([]));
+    assert_eq!((&finding["missing_seeds"], &finding["pairs_total"]), (&json!([]), &json!(5)));
+
+    // What was archived says nothing, is in no group, and is told to be left out, unless it is asked for.
+    archive(ids[0], true);
+    let pairs = |target: &str| site.get(target).json()["claims"][0]["findings"][0]["pairs"].as_array().unwrap().len();
+    assert_eq!((pairs(&claim), pairs(&format!("{claim}&archived=true"))), (4, 5));
+    let left = site.get(&url).json();
+    assert_eq!((&left["archived"], left["runs"].as_array().unwrap().len()), (&json!(1), 9));
+    assert!(site.get_page(&url).text().contains("1 archived run is left out"));
+    assert_eq!(site.get(&format!("{url}?archived=true")).json()["runs"].as_array().unwrap().len(), 10);
+    archive(ids[0], false);
 
     // The shipped claims ask for 98 %, which no network of this size reaches: nothing is decided, and more seeds are offered.
     let page = site.get_page(&format!("/claims?sweep={sweep}")).text();
@@ -160,10 +170,18 @@ fn stopping_a_sweep_stops_all_of_it() {
     for target in ["/sweeps/nonsense", "/sweeps/01a20bc0-95e5-75ae-bf61-e46d29aa5d9a"] {
         assert_eq!((site.get(target).status, site.post(&format!("{target}/stop"), &json!({})).status), (404, 404));
     }
-    for wrong in
-        [format!("{url}?metric=beauty"), format!("{url}?by=name"), "/claims?field=seed".into(), "/groups".into()]
-    {
+    for wrong in [format!("{url}?metric=beauty"), format!("{url}?by=name"), "/groups".into()] {
         assert_eq!(site.get(&wrong).status, 400, "{wrong}");
+    }
+    let claim = "/claims?b=v1.0&metric=test_accuracy&at=best";
+    for (wrong, field) in [
+        ("/claims?field=seed".to_string(), "field"),
+        (format!("{claim}&field=variant&a=v7"), "a"),
+        (format!("{claim}&field=variant&a=v1.1&thresold=0.9"), "thresold"),
+        (format!("{url}?metrics=train_loss"), "metrics"),
+    ] {
+        let refused = site.get(&wrong);
+        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!(field)), "{wrong}");
     }
 }
 

@@ -204,17 +204,18 @@ pub(super) fn all(api: &mut Api) {
         .query("b", text(), "B's value.")
         .query("metric", metric(), "The metric.")
         .query("at", json!({"enum": ["reach", "best", "last"]}), "Where it is read.")
-        .query("threshold", json!({"type": "number"}), "What has to be reached, where `at` is reach.")
+        .query("threshold", text(), "What has to be reached, where `at` is reach: 0.98 or 98%.")
         .query("direction", json!({"enum": ["lower", "higher"]}), "Which way A differs; the better way unless said.")
         .query(
             "sweep",
             // An empty field of the page's form says nothing.
             json!({"anyOf": [{"type": "string", "format": "uuid"}, {"const": ""}]}),
-            "Only this sweep's runs; else the newest 200 that finished.",
+            "Only this sweep's runs; else all.",
         )
+        .query("archived", json!({"enum": ["true", "false"]}), "Whether archived runs count: they don't unless said.")
         .gives::<ClaimsAnswer>(200, "the claims, each with its pairs and its verdict")
         .or_page()
-        .fails(400, "a claim that makes no sense")
+        .fails(422, "a claim that makes no sense, or an unknown parameter")
         .fails(404, "there is no sweep of that id");
     api.get("/diff", "Several runs side by side")
         .query("runs", ids(6), "1 to 6 ids joined by commas.")
