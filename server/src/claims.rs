@@ -12,10 +12,10 @@ mod claim;
 
 use crate::App;
 use crate::error::{Error, wants_html};
-use crate::groups::{metric, settings};
+use crate::groups::{Course, metric, settings};
 use crate::pages::claims::ClaimsPage;
 use crate::parameters::Pairs;
-use crate::state::{RunState, Status, Summary};
+use crate::state::{Status, Summary};
 use crate::stats::Paired;
 use crate::store::RunId;
 use crate::{sweeps, views};
@@ -136,7 +136,7 @@ pub(crate) async fn read(
         };
         let witnesses = runs.into_iter().filter(|run| is_witness(run, asked.archived)).collect::<Vec<_>>();
         // A run that was deleted a moment ago, or can't be read, is no witness.
-        let log = |id: RunId| app.registry.get(id)?.read().ok();
+        let log = |id: RunId| app.courses.of(&*app.registry.get(id)?).ok();
         let claims = claims.into_iter().map(|claim| test(claim, &witnesses, &log)).collect::<Result<_, _>>()?;
         Ok::<_, Error>(ClaimsAnswer { claims, witnesses: witnesses.len(), archived: asked.archived })
     });
@@ -178,11 +178,7 @@ impl Sides {
 }
 
 /// Tests a claim by its witnesses, newest first. `log` reads all of one.
-fn test(
-    claim: Claim,
-    newest_first: &[Arc<Summary>],
-    log: &impl Fn(RunId) -> Option<RunState>,
-) -> Result<Tested, Error> {
+fn test(claim: Claim, newest_first: &[Arc<Summary>], log: &impl Fn(RunId) -> Option<Course>) -> Result<Tested, Error> {
     let metric = metric(claim.metric)?;
     let mut found = by_settings(&claim, metric, newest_first)
         .into_values()
@@ -288,6 +284,7 @@ fn verdict(paired: Option<&Paired>, direction: Direction) -> Verdict {
 mod tests {
     use super::*;
     use crate::groups::tests::state;
+    use crate::state::RunState;
     use crate::store::RunId;
     use trainer::event::Fork;
     use trainer::spec::Distance;
@@ -329,7 +326,7 @@ mod tests {
         run
     }
 
-    /// What these runs, newest first, say of the first of the shipped claims; `logs` counts those that were read.
+    /// What these runs, newest first, say of the first of the shipped claims.
     fn tested(states: &[RunState]) -> Tested {
         let witnesses = states.iter().map(|state| Arc::new(state.summary.clone()));
         let witnesses = witnesses.filter(|run| is_witness(run, false)).collect::<Vec<_>>();
@@ -396,7 +393,7 @@ mod tests {
         let read = std::cell::RefCell::new(Vec::new());
         let log = |id| {
             read.borrow_mut().push(id);
-            states.iter().find(|state| state.summary.id == id).cloned()
+            states.iter().find(|state| state.summary.id == id).cloned().map(Course::from)
         };
         let claim = Claim { threshold: Some(0.6), ..Claim::presets().remove(0) };
         let tested = test(claim, &witnesses, &log).unwrap();

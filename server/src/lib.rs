@@ -125,6 +125,8 @@ pub struct App {
     pub replays: Semaphore,
     /// What is remembered for `/metrics`.
     pub monitor: Monitor,
+    /// The courses of runs that are over, as far as groups and claims asked for them.
+    pub(crate) courses: groups::Courses,
     /// Networks that look at drawings.
     pub(crate) networks: predict::Networks,
     /// How far the server's own end is.

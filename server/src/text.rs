@@ -46,6 +46,12 @@ pub(crate) fn data(name: Option<&str>, digest: Option<&str>) -> String {
     format!("{}{}", name.unwrap_or("data unknown"), digest.unwrap_or_default())
 }
 
+/// The address of a list's page that begins where the last one ended.
+pub(crate) fn next_page(path: &str, cursor: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish();
+    format!("{path}?{query}")
+}
+
 /// A number as people write it: `0.98`, `98%`, `98 %`.
 pub(crate) fn parsed(text: &str) -> Option<f64> {
     // Read as a power of ten, since a division would round once more: 98.12% is 0.9812.

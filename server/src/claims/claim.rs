@@ -1,9 +1,9 @@
 //! The sentence that is put to the test, from a query or shipped, and the number that it reads in a run.
 
 use crate::error::Error;
-use crate::groups;
+use crate::groups::{self, Course};
 use crate::parameters::{self, Pairs};
-use crate::state::{RunState, Summary};
+use crate::state::Summary;
 use crate::store::RunId;
 use crate::text;
 use schemars::JsonSchema;
@@ -252,12 +252,12 @@ impl Claim {
         &self,
         glance: Glance,
         metric: &Metric,
-        log: &impl Fn(RunId) -> Option<RunState>,
+        log: &impl Fn(RunId) -> Option<Course>,
     ) -> Option<Reading> {
         let Glance { run, reading: None, .. } = glance else { return glance.reading };
-        let history = log(run)?.history;
-        let first = history.iter().find(|r| r.metrics.get(metric.name).is_some_and(|v| self.is_enough(metric, *v)));
-        let epoch = first.map_or(history.last()?.epoch + 1, |report| report.epoch);
+        let course = log(run)?;
+        let first = course.of(metric).find(|(_, value)| self.is_enough(metric, *value));
+        let epoch = first.map_or(course.epochs.last()?.epoch + 1, |(epoch, _)| epoch);
         Some(Reading { run, value: epoch.into(), reached: first.is_some() })
     }
 }
