@@ -134,7 +134,7 @@ pub(crate) async fn read(
     let archived = all - runs.len();
     let courses = courses(app, runs).await?;
     let grouped = grouped(&asked, Some(id.clone()), format!("/sweeps/{id}"), &courses)?;
-    answer(&headers, Grouped { archived, ..grouped })
+    answer(&headers, Grouped { archived, ..grouped }, asked.archived)
 }
 
 /// `GET /groups?runs=a,b,c`: the same for any runs. Who names runs means them, archived or not.
@@ -146,7 +146,8 @@ pub(crate) async fn any(
     let asked = Asked::new(pairs, &["runs", "by", "metric", "shape"])?;
     let runs = listed(&app, &asked.runs, QUEUE)?;
     let ids = runs.iter().map(|run| run.id.to_string()).collect::<Vec<_>>().join(",");
-    answer(&headers, grouped(&asked, None, format!("/groups?runs={ids}"), &courses(app, runs).await?)?)
+    let grouped = grouped(&asked, None, format!("/groups?runs={ids}"), &courses(app, runs).await?)?;
+    answer(&headers, grouped, false)
 }
 
 async fn courses(app: Arc<App>, runs: Vec<Arc<Run>>) -> Result<Vec<Course>, Error> {
@@ -154,9 +155,9 @@ async fn courses(app: Arc<App>, runs: Vec<Arc<Run>>) -> Result<Vec<Course>, Erro
     tokio::task::spawn_blocking(read).await?
 }
 
-fn answer(headers: &HeaderMap, grouped: Grouped) -> Result<Response, Error> {
+fn answer(headers: &HeaderMap, grouped: Grouped, archived_too: bool) -> Result<Response, Error> {
     match wants_html(headers) {
-        true => views::page(&SweepPage::new(&grouped)?),
+        true => views::page(&SweepPage::new(&grouped, archived_too)?),
         false => Ok(([(VARY, "Accept")], Json(grouped)).into_response()),
     }
 }

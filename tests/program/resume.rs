@@ -188,7 +188,8 @@ fn a_fork_goes_on_from_another_runs_checkpoint_with_other_values() {
     let labels = groups["groups"].as_array().unwrap().iter().map(|group| group["label"].as_str().unwrap());
     assert_eq!(labels.collect::<Vec<_>>(), ["no fork", "forked after epoch 1"]);
     assert_eq!((&groups["data"][0]["runs"], groups["data"].as_array().unwrap().len()), (&json!(2), 1));
-    assert!(site.get_page(&format!("/groups?runs={parent},{id}")).text().contains("Images: Generated digits"));
+    let images = format!("Images: {} (", groups["data"][0]["name"].as_str().unwrap());
+    assert!(site.get_page(&format!("/groups?runs={parent},{id}")).text().contains(&images));
 
     // Its page has the request that repeats it, to the bit, and no command that would train something else.
     let page = site.get_page(&format!("/runs/{id}")).text().replace("&#34;", "\"").replace("&#39;", "'");

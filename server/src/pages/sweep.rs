@@ -26,6 +26,8 @@ pub(crate) struct SweepPage {
     data: String,
     /// How many runs of the sweep are archived and left out.
     archived: usize,
+    /// Whether archived runs were asked for.
+    archived_too: bool,
     /// Where the same comes as JSON.
     url: String,
     /// The ids joined by commas, where the page is not of a sweep.
@@ -85,8 +87,8 @@ struct MemberRow {
 }
 
 impl SweepPage {
-    /// The runs of `grouped`.
-    pub(crate) fn new(grouped: &Grouped) -> Result<SweepPage, Error> {
+    /// The runs of `grouped`, which has a sweep's archived ones where they are `archived_too`.
+    pub(crate) fn new(grouped: &Grouped, archived_too: bool) -> Result<SweepPage, Error> {
         let chosen = metric(grouped.metric)?;
         let mut columns = COLUMNS.iter().map(|name| metric(name)).collect::<Result<Vec<_>, _>>()?;
         if !COLUMNS.contains(&chosen.name) {
@@ -104,6 +106,7 @@ impl SweepPage {
             standing: standing(|status| grouped.runs.iter().filter(|run| run.summary.status == *status).count()),
             data: worded_data(&grouped.data),
             archived: grouped.archived,
+            archived_too,
             given: grouped.sweep.is_none().then_some(ids),
             url: grouped.url.clone(),
             stop_url: grouped.sweep.as_ref().filter(|_| active).map(|id| format!("/sweeps/{id}/stop")),
