@@ -10,6 +10,7 @@ Where pandas is installed, `run.frame()` gives the metrics as a data frame; wher
 array. Everything else works without both. Python 3.9 or newer.
 """
 
+import http.client
 import json
 import struct
 import time
@@ -34,6 +35,10 @@ def named(fields):
     return {name.rstrip("_"): value for name, value in fields.items()}
 
 
+def _joined(runs):
+    return ",".join(getattr(run, "id", run) for run in runs)
+
+
 class Centerscope:
     """A server. `token` is what it asks for where it isn't open to everybody; `timeout_s` is how long one request may take, and
     for how long a live stream may be silent."""
@@ -43,8 +48,8 @@ class Centerscope:
         self.token = token
         self.timeout_s = timeout_s
 
-    def open(self, path, body=None, headers=None):
-        """The open answer to a request: GET, or POST where there is a body."""
+    def open(self, path, body=None, headers=None, method=None):
+        """The open answer to a request: GET, or POST where there is a body, unless `method` says otherwise."""
         headers = {"Accept": "application/json", **(headers or {})}
         if self.token:
             headers["Authorization"] = "Bearer " + self.token
@@ -52,7 +57,7 @@ class Centerscope:
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
-        request = urllib.request.Request(self.url + path, data=data, headers=headers)
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
         try:
             return urllib.request.urlopen(request, timeout=self.timeout_s)
         except urllib.error.HTTPError as error:
@@ -71,6 +76,11 @@ class Centerscope:
     def post(self, path, body):
         """The JSON that comes of a request."""
         with self.open(path, body) as answer:
+            return json.load(answer)
+
+    def patch(self, path, body):
+        """The JSON that comes of an edit."""
+        with self.open(path, body, method="PATCH") as answer:
             return json.load(answer)
 
     def plan(self, **fields):
@@ -113,6 +123,16 @@ class Centerscope:
         """The shipped claims and what the runs say of them, or the claim that field, a, b, metric and at describe."""
         return self.get("/claims?" + urllib.parse.urlencode(query))["claims"]
 
+    def groups(self, runs, by=None, metric=None):
+        """1 to 100 runs by groups, whatever sweep they are of: Run objects or ids."""
+        query = {"runs": _joined(runs), "by": None if by is None else ",".join(by), "metric": metric}
+        query = {name: value for name, value in query.items() if value is not None}
+        return self.get("/groups?" + urllib.parse.urlencode(query))
+
+    def diff(self, runs, at="last"):
+        """1 to 6 runs side by side, `at` their last or best epochs, or at one of that number."""
+        return self.get("/diff?" + urllib.parse.urlencode({"runs": _joined(runs), "at": at}))
+
 
 class Run:
     """A run of a server, by its id."""
@@ -133,13 +153,35 @@ class Run:
         """Stops the run; one that is over stays as it is."""
         return self.server.post(self.path + "/stop", {})
 
-    def events(self, after=0):
+    def resume(self):
+        """Goes on with a run that was stopped, failed or was interrupted, from its newest whole checkpoint."""
+        return self.server.post(self.path + "/resume", {})
+
+    def fork(self, epoch, **fields):
+        """A new run that goes on from this one's checkpoint of `epoch`, with other values: fork(3, lambda_=0.5)."""
+        answer = self.server.post(self.path + "/fork", {"epoch": epoch, **named(fields)})
+        return Run(self.server, answer["runs"][0]["id"])
+
+    def edit(self, **changes):
+        """Changes its name, tags, notes or archived, and returns its summary."""
+        return self.server.patch(self.path, changes)
+
+    def delete(self):
+        """Moves it to the trash; it must be over."""
+        self.server.open(self.path, method="DELETE").close()
+
+    def restore(self):
+        """Brings it back from the trash."""
+        return self.server.post(self.path + "/restore", {})
+
+    def events(self, after=0, patience_s=300.0):
         """Its events as dicts, from position `after`, as they happen, until the run is over. A lost connection is taken up
-        again where it broke off."""
+        again where it broke off; ConnectionError where the server can't be reached for `patience_s`."""
+        lost = None
         while True:
             try:
                 with self.server.open(f"{self.path}/events?after={after}", headers={"Accept": "text/event-stream"}) as stream:
-                    kind = None
+                    kind = lost = None
                     for line in stream:
                         name, _, value = line.decode().rstrip("\r\n").partition(": ")
                         if name == "event":
@@ -152,13 +194,19 @@ class Run:
                             return
                         elif name == "":
                             kind = None
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                pass
-            time.sleep(1)
+            except (OSError, http.client.HTTPException) as error:
+                lost = time.monotonic() if lost is None else lost
+                if time.monotonic() - lost >= patience_s:
+                    raise ConnectionError(
+                        f"{self.server.url} can't be reached for {patience_s:g} s ({error}): "
+                        f"start the server again, then go on with events(after={after})"
+                    ) from None
+            time.sleep(min(1, patience_s))
 
-    def wait(self, tell=None):
-        """Waits until the run is over and returns its state; `tell(event)` hears of every event. Raises where it failed."""
-        for event in self.events():
+    def wait(self, tell=None, patience_s=300.0):
+        """Waits until the run is over and returns its state; `tell(event)` hears of every event. Raises where it failed, and
+        ConnectionError where the server can't be reached for `patience_s`."""
+        for event in self.events(patience_s=patience_s):
             if tell:
                 tell(event)
         state = self.state()

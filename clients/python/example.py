@@ -55,3 +55,9 @@ for group in sweep["groups"]:
     print(group["label"], "train_loss", group["finished"]["train_loss"]["last"]["mean"])
 claim = server.claims(sweep=sweep["sweep"], field="variant", a="v1.0", b="v1.1", metric="train_loss", at="last")[0]
 print(claim["sentence"], "→", claim["findings"][0]["verdict"])
+
+# 8. Go on from a checkpoint with another value, tag what came of it, and put it away.
+fork = run.fork(1, epochs=3, lambda_=0.5)
+print("forked:", fork.wait()["name"], fork.edit(tags=["paper"])["tags"])
+fork.delete()
+fork.restore()

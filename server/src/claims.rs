@@ -2,37 +2,45 @@
 //!
 //! Two witnesses have to agree before a verdict is spoken: the 95 % t interval of the mean difference must lie wholly on
 //! one side of zero, and the one-sided sign-flip test, which assumes no distribution, must come to 0.05 or less. With five
-//! pairs that takes five differences of one sign; with fewer no verdict is possible, and none is given.
+//! pairs that takes five differences of one sign; with fewer no verdict is possible, and none is given. Where a difference
+//! is but a bound there is nothing to make an interval of, and the sign-flip test of the signs speaks alone.
+//!
+//! Every finished run is looked at by its summary, which is in memory; a log is read only where a pair that is shown needs
+//! an epoch that no summary holds.
 
 mod claim;
 
 use crate::App;
 use crate::error::{Error, wants_html};
-use crate::groups::{self, metric, settings};
+use crate::groups::{Course, metric, settings};
 use crate::pages::claims::ClaimsPage;
-use crate::state::{RunState, Status, Summary};
+use crate::parameters::Pairs;
+use crate::state::{Status, Summary};
 use crate::stats::Paired;
+use crate::store::RunId;
 use crate::{sweeps, views};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::VARY;
 use axum::response::{IntoResponse, Response};
-use claim::Asked;
+use claim::{Asked, Glance};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use trainer::measure::Metric;
 
 pub(crate) use claim::{At, Claim, Direction, Reading, fields};
 
 /// Pairs below which nothing is decided.
 const FEWEST: usize = 5;
-/// Finished runs that are looked at, the newest first.
-const LOOKED_AT: usize = 200;
 /// Settings that are told of, those with the most pairs first.
 const TOLD: usize = 6;
+/// Pairs of a setting that are looked at, those that may say something first.
+const MOST_PAIRS: usize = 200;
 /// The largest p value of the sign-flip test that still counts.
 const LEVEL: f64 = 0.05;
 
@@ -45,8 +53,10 @@ pub(crate) struct Pair {
     pub(crate) a: Reading,
     /// B's number.
     pub(crate) b: Reading,
-    /// A − B; `null` where neither reached the threshold. Where one did not, the least that it can be.
+    /// A − B; `null` where neither reached the threshold.
     pub(crate) difference: Option<f64>,
+    /// Whether that is a bound, since one of them never got there: the true difference is that or further from zero.
+    pub(crate) bound: bool,
 }
 
 /// What the pairs say of the claim.
@@ -70,8 +80,14 @@ pub(crate) struct Finding {
     pub(crate) settings: Map<String, Value>,
     /// The data set that both saw; `null` where there are no runs.
     pub(crate) data: Option<String>,
-    /// By seed.
+    /// SHA-256 over its pixels and labels.
+    pub(crate) data_digest: Option<String>,
+    /// By seed, 200 at most.
     pub(crate) pairs: Vec<Pair>,
+    /// How many pairs there are.
+    pub(crate) pairs_total: usize,
+    /// How many of the differences are bounds; where any is, `paired` has neither interval nor effect size.
+    pub(crate) bounds: usize,
     /// The differences' statistics; `null` where there are none.
     pub(crate) paired: Option<Paired>,
     /// What they say.
@@ -86,99 +102,136 @@ pub(crate) struct Tested {
     /// The claim.
     #[serde(flatten)]
     pub(crate) claim: Claim,
-    /// One finding for each setting that A and B share, those with the most pairs first; at least one.
+    /// One finding for each setting that A and B share, those with the most usable pairs first; at least one, six at most.
     pub(crate) findings: Vec<Finding>,
+    /// How many settings have pairs.
+    pub(crate) settings_total: usize,
 }
 
 /// What the runs here say of claims.
 #[derive(JsonSchema, Serialize)]
 pub(crate) struct ClaimsAnswer {
     /// Each with its pairs and its verdict.
-    claims: Vec<Tested>,
+    pub(crate) claims: Vec<Tested>,
+    /// How many runs can be witnesses: finished, no forks, and not archived unless asked for.
+    pub(crate) witnesses: usize,
+    /// Whether archived runs count.
+    pub(crate) archived: bool,
 }
 
 /// `GET /claims`: the presets, or the claim that the query describes.
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
-    Query(asked): Query<Asked>,
+    Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    let asked = Asked::read(pairs)?;
     let claims = if asked.is_bare() { Claim::presets() } else { vec![Claim::from_query(&asked)?] };
-    let runs = match asked.sweep.as_str() {
-        "" => {
-            let witnesses = app.registry.newest_first().into_iter().filter(|run| is_witness(&run.summary()));
-            witnesses.take(LOOKED_AT).collect()
-        }
-        sweep => sweeps::members(&app, sweep)?,
-    };
-    let states = groups::states(&runs).await?;
-    let claims = claims.into_iter().map(|claim| test(claim, &states)).collect::<Result<Vec<_>, _>>()?;
+    views::refresh(&app).await?;
+    let sweep = asked.sweep.clone();
+    let answer = tokio::task::spawn_blocking(move || {
+        let runs = match asked.sweep.as_str() {
+            "" => app.registry.summaries(),
+            sweep => sweeps::members(&app, sweep)?.iter().rev().map(|run| run.summary()).collect(),
+        };
+        let witnesses = runs.into_iter().filter(|run| is_witness(run, asked.archived)).collect::<Vec<_>>();
+        // A run that was deleted a moment ago, or can't be read, is no witness.
+        let log = |id: RunId| app.courses.of(&*app.registry.get(id)?).ok();
+        let claims = claims.into_iter().map(|claim| test(claim, &witnesses, &log)).collect::<Result<_, _>>()?;
+        Ok::<_, Error>(ClaimsAnswer { claims, witnesses: witnesses.len(), archived: asked.archived })
+    });
+    let answer = answer.await??;
     match wants_html(&headers) {
-        true => views::page(&ClaimsPage::new(&claims, &asked.sweep)?),
-        false => Ok(([(VARY, "Accept")], Json(ClaimsAnswer { claims })).into_response()),
+        true => views::page(&ClaimsPage::new(&answer, &sweep)?),
+        false => Ok(([(VARY, "Accept")], Json(answer)).into_response()),
     }
 }
 
 /// Whether a run can say something: it has finished, and it had its settings from the first epoch on. A fork had another
-/// run's until the epoch it begins with.
-fn is_witness(run: &Summary) -> bool {
-    run.status == Status::Finished && run.fork.is_none()
+/// run's until the epoch it begins with. Who archived a run put it away.
+fn is_witness(run: &Summary, archived: bool) -> bool {
+    run.status == Status::Finished && run.fork.is_none() && (archived || !run.archived)
 }
 
-/// Tests a claim by the runs that have finished, newest first.
-fn test(claim: Claim, states: &[RunState]) -> Result<Tested, Error> {
-    #[derive(Default)]
-    struct Sides {
-        settings: Map<String, Value>,
-        data: Option<String>,
-        by_seed: BTreeMap<u64, [Option<Reading>; 2]>,
+/// The runs that share all settings but the one in question, by seed.
+#[derive(Default)]
+struct Sides {
+    settings: Map<String, Value>,
+    data: Option<String>,
+    digest: Option<String>,
+    by_seed: BTreeMap<u64, [Option<Glance>; 2]>,
+}
+
+impl Sides {
+    fn epochs(settings: &Map<String, Value>) -> Option<u64> {
+        settings.get("epochs").and_then(Value::as_u64)
     }
+
+    /// The seeds that both sides have, those first that may say something, and how many those are.
+    fn pairs(self) -> (Vec<(u64, [Glance; 2])>, usize) {
+        let both = self.by_seed.into_iter().filter_map(|(seed, [a, b])| Some((seed, [a?, b?])));
+        let (telling, silent): (Vec<_>, Vec<_>) =
+            both.partition(|(_, sides)| sides.iter().any(|side| side.got_there != Some(false)));
+        let count = telling.len();
+        (telling.into_iter().chain(silent).collect(), count)
+    }
+}
+
+/// Tests a claim by its witnesses, newest first. `log` reads all of one.
+fn test(claim: Claim, newest_first: &[Arc<Summary>], log: &impl Fn(RunId) -> Option<Course>) -> Result<Tested, Error> {
     let metric = metric(claim.metric)?;
+    let mut found = by_settings(&claim, metric, newest_first)
+        .into_values()
+        .map(|mut sides| {
+            let (settings, data) = (std::mem::take(&mut sides.settings), (sides.data.take(), sides.digest.take()));
+            (settings, data, sides.pairs())
+        })
+        .collect::<Vec<_>>();
+    found.sort_by_key(|(.., (pairs, telling))| Reverse((*telling, pairs.len())));
+    let settings_total = found.iter().filter(|(.., (pairs, _))| !pairs.is_empty()).count();
+    // Settings that only one side was run with are an offer, too, but not beside better ones.
+    found.truncate(settings_total.clamp(1, TOLD));
+    let tell = |(settings, (data, data_digest), (pairs, _)): (_, (_, _), (Vec<_>, _))| {
+        let pairs_total = pairs.len();
+        let read = |glance| claim.reading(glance, metric, log);
+        let pair = |(seed, [a, b]): (u64, [Glance; 2])| Some(pair(seed, read(a)?, read(b)?));
+        let mut pairs = pairs.into_iter().take(MOST_PAIRS).filter_map(pair).collect::<Vec<_>>();
+        pairs.sort_by_key(|pair| pair.seed);
+        Finding { data, data_digest, pairs_total, ..finding(&claim, settings, pairs) }
+    };
+    let mut findings = found.into_iter().map(tell).collect::<Vec<_>>();
+    findings.sort_by_key(|finding| Reverse(finding.paired.map_or(0, |paired| paired.differences.n)));
+    if findings.is_empty() {
+        findings.push(finding(&claim, Map::new(), Vec::new()));
+    }
+    Ok(Tested { claim, findings, settings_total })
+}
+
+/// The runs of either side, by all that both share.
+fn by_settings(claim: &Claim, metric: &Metric, newest_first: &[Arc<Summary>]) -> BTreeMap<String, Sides> {
     let mut found: BTreeMap<String, Sides> = BTreeMap::new();
-    for state in states.iter().filter(|state| is_witness(&state.summary)) {
-        let all = settings(&state.summary.spec);
-        let own = all.iter().find(|(name, _)| *name == claim.field).map(|(_, value)| value);
-        let same =
-            |side: &Value| own.is_some_and(|own| own == side || (own.is_number() && own.as_f64() == side.as_f64()));
-        let Some(side) = [&claim.a, &claim.b].into_iter().position(same) else { continue };
-        let Some(reading) = claim.read(state, metric) else { continue };
-        let others = all.iter().filter(|(name, _)| *name != "seed" && *name != claim.field);
-        let others = others.map(|(name, value)| ((*name).into(), value.clone())).collect::<Map<String, Value>>();
+    for run in newest_first {
+        let Some(side) = claim.side_of(&run.spec) else { continue };
+        let Some(glance) = claim.glance(run, metric) else { continue };
+        let others = settings(&run.spec).into_iter().filter(|(name, _)| *name != "seed" && *name != claim.field);
+        let others = others.map(|(name, value)| (name.into(), value)).collect::<Map<String, Value>>();
         let mut key = others.clone();
         if claim.at == At::Reach {
             // How long a run went on decides its last and its best number, but not when it reached something.
             key.remove("epochs");
         }
-        let digest = state.data.as_ref().map(|data| data.digest.clone());
-        let sides = found.entry(json!([key, digest]).to_string()).or_default();
-        let epochs = |settings: &Map<String, Value>| settings.get("epochs").and_then(Value::as_u64);
-        if epochs(&others) > epochs(&sides.settings) || sides.settings.is_empty() {
+        let sides = found.entry(json!([key, run.data_digest]).to_string()).or_default();
+        if sides.settings.is_empty() || Sides::epochs(&others) > Sides::epochs(&sides.settings) {
             sides.settings = others;
         }
-        sides.data = state.summary.data_name.clone();
+        (sides.data, sides.digest) = (run.data_name.clone(), run.data_digest.clone());
         // The newest of several equal runs, unless one says more that went on for longer.
-        let held = &mut sides.by_seed.entry(state.summary.seed).or_default()[side];
-        if held.as_ref().is_none_or(|held| reading.says_more_than(held)) {
-            *held = Some(reading);
+        let held = &mut sides.by_seed.entry(run.seed).or_default()[side];
+        if held.as_ref().is_none_or(|held| glance.says_more_than(held)) {
+            *held = Some(glance);
         }
     }
-    let finding = |sides: Sides| {
-        let pairs = sides.by_seed.into_iter().filter_map(|(seed, [a, b])| Some(pair(seed, a?, b?)));
-        finding(&claim, sides.settings, sides.data, pairs.collect())
-    };
-    let mut findings = found.into_values().map(finding).collect::<Vec<_>>();
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.pairs.len()));
-    findings.truncate(TOLD);
-    // Settings that only one side was run with are an offer, too, but not beside better ones.
-    if findings.first().is_some_and(|best| !best.pairs.is_empty()) {
-        findings.retain(|finding| !finding.pairs.is_empty());
-    } else {
-        findings.truncate(1);
-    }
-    if findings.is_empty() {
-        findings.push(finding_of_nothing(&claim));
-    }
-    Ok(Tested { claim, findings })
+    found
 }
 
 fn pair(seed: u64, a: Reading, b: Reading) -> Pair {
@@ -190,26 +243,36 @@ fn pair(seed: u64, a: Reading, b: Reading) -> Pair {
         (false, true) => b.value < a.value,
         (false, false) => false,
     };
-    Pair { seed, a, b, difference: known.then_some(a.value - b.value) }
+    let bound = known && !(a.reached && b.reached);
+    Pair { seed, a, b, difference: known.then_some(a.value - b.value), bound }
 }
 
-fn finding(claim: &Claim, settings: Map<String, Value>, data: Option<String>, pairs: Vec<Pair>) -> Finding {
+fn finding(claim: &Claim, settings: Map<String, Value>, pairs: Vec<Pair>) -> Finding {
     let differences = pairs.iter().filter_map(|pair| pair.difference).collect::<Vec<_>>();
-    let paired = Paired::of(&differences);
+    let bounds = pairs.iter().filter(|pair| pair.bound).count();
+    let paired = if bounds > 0 { Paired::of_bounds(&differences) } else { Paired::of(&differences) };
     let missing = FEWEST.saturating_sub(differences.len());
     let taken = |seed: &u64| pairs.iter().any(|pair| pair.seed == *seed);
     let missing_seeds = (1..).filter(|seed| !taken(seed)).take(missing).collect();
-    Finding { settings, data, verdict: verdict(paired.as_ref(), claim.direction), paired, missing_seeds, pairs }
-}
-
-fn finding_of_nothing(claim: &Claim) -> Finding {
-    finding(claim, Map::new(), None, Vec::new())
+    Finding {
+        settings,
+        data: None,
+        data_digest: None,
+        verdict: verdict(paired.as_ref(), claim.direction),
+        paired,
+        bounds,
+        missing_seeds,
+        pairs_total: pairs.len(),
+        pairs,
+    }
 }
 
 fn verdict(paired: Option<&Paired>, direction: Direction) -> Verdict {
     let Some(paired) = paired.filter(|p| p.differences.n >= FEWEST) else { return Verdict::TooFewPairs };
-    let Some([low, high]) = paired.differences.interval else { return Verdict::TooFewPairs };
-    let (is_lower, is_higher) = (high < 0.0 && paired.p_lower <= LEVEL, low > 0.0 && paired.p_higher <= LEVEL);
+    // So many pairs have an interval unless some are bounds.
+    let interval = paired.differences.interval;
+    let is_lower = paired.p_lower <= LEVEL && interval.is_none_or(|[_, high]| high < 0.0);
+    let is_higher = paired.p_higher <= LEVEL && interval.is_none_or(|[low, _]| low > 0.0);
     match (is_lower, is_higher, direction) {
         (true, _, Direction::Lower) | (_, true, Direction::Higher) => Verdict::Supported,
         (true, ..) | (_, true, _) => Verdict::Contradicted,
@@ -221,6 +284,7 @@ fn verdict(paired: Option<&Paired>, direction: Direction) -> Verdict {
 mod tests {
     use super::*;
     use crate::groups::tests::state;
+    use crate::state::RunState;
     use crate::store::RunId;
     use trainer::event::Fork;
     use trainer::spec::Distance;
@@ -262,9 +326,15 @@ mod tests {
         run
     }
 
-    /// What the pair of one seed says of the first of the shipped claims.
+    /// What these runs, newest first, say of the first of the shipped claims.
+    fn tested(states: &[RunState]) -> Tested {
+        let witnesses = states.iter().map(|state| Arc::new(state.summary.clone()));
+        let witnesses = witnesses.filter(|run| is_witness(run, false)).collect::<Vec<_>>();
+        test(Claim::presets().remove(0), &witnesses, &|_| panic!("the summary has the epoch")).unwrap()
+    }
+
     fn pair_of(states: &[RunState]) -> (f64, bool, f64) {
-        let tested = test(Claim::presets().remove(0), states).unwrap();
+        let tested = tested(states);
         let pair = &tested.findings[0].pairs[0];
         (pair.a.value, pair.a.reached, pair.b.value)
     }
@@ -282,13 +352,53 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_is_no_witness() {
+    fn a_fork_is_no_witness_and_what_was_archived_is_none_either() {
         let whole = run(Distance::Squared, &[0.5, 0.9, 0.98]);
         let other = run(Distance::Root, &[0.5, 0.98]);
         let mut fork = run(Distance::Squared, &[0.98, 0.98, 0.98]);
+        let mut archived = fork.clone();
         fork.summary.fork = Some(Fork { run: "parent".into(), epoch: 2, sha256: String::new(), data: None });
-        assert_eq!(pair_of(&[fork.clone(), whole, other.clone()]), (3.0, true, 2.0));
-        let tested = test(Claim::presets().remove(0), &[fork, other]).unwrap();
-        assert!(tested.findings[0].pairs.is_empty(), "its first epochs had another run's settings");
+        archived.summary.archived = true;
+        assert!(is_witness(&archived.summary, true), "unless it is asked for");
+        assert_eq!(pair_of(&[fork.clone(), archived, whole, other.clone()]), (3.0, true, 2.0));
+        assert!(tested(&[fork, other]).findings[0].pairs.is_empty(), "its first epochs had another run's settings");
+    }
+
+    #[test]
+    fn old_pairs_count_however_many_runs_came_after_them() {
+        let seeded = |seed, distance, accuracies: &[f64]| {
+            let mut run = state(seed, 1.0, distance, accuracies, true);
+            run.summary.spec.epochs = 3;
+            run
+        };
+        let later = (100..500).map(|seed| seeded(seed, Distance::Root, &[0.5, 0.6, 0.7]));
+        let pairs = (1..6).flat_map(|seed| {
+            [seeded(seed, Distance::Squared, &[0.5, 0.98, 0.98]), seeded(seed, Distance::Root, &[0.5, 0.6, 0.7])]
+        });
+        let tested = tested(&later.chain(pairs).collect::<Vec<_>>());
+        let finding = &tested.findings[0];
+        assert_eq!((finding.pairs.len(), finding.bounds, finding.verdict), (5, 5, Verdict::Supported));
+        let paired = finding.paired.unwrap();
+        assert_eq!((paired.p_lower, paired.differences.interval), (1.0 / 32.0, None), "bounds make no interval");
+    }
+
+    #[test]
+    fn a_threshold_of_ones_own_is_read_in_the_logs_of_the_pairs_alone() {
+        let states = [run(Distance::Squared, &[0.5, 0.6, 0.9]), run(Distance::Root, &[0.5, 0.4, 0.3]), {
+            let mut unpaired = run(Distance::Squared, &[0.7]);
+            unpaired.summary.seed = 9;
+            unpaired
+        }];
+        let witnesses = states.iter().map(|state| Arc::new(state.summary.clone())).collect::<Vec<_>>();
+        let read = std::cell::RefCell::new(Vec::new());
+        let log = |id| {
+            read.borrow_mut().push(id);
+            states.iter().find(|state| state.summary.id == id).cloned().map(Course::from)
+        };
+        let claim = Claim { threshold: Some(0.6), ..Claim::presets().remove(0) };
+        let tested = test(claim, &witnesses, &log).unwrap();
+        let pair = &tested.findings[0].pairs[0];
+        assert_eq!((pair.a.value, pair.b.value, pair.bound), (2.0, 4.0, true));
+        assert_eq!(*read.borrow(), [states[0].summary.id], "who never got there says so in the summary");
     }
 }

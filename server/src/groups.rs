@@ -1,8 +1,10 @@
 //! Several runs taken together: which fields tell them apart, and what the runs of one setting say as a group.
 
+mod courses;
+
 use crate::error::Error;
 use crate::runs::Run;
-use crate::state::{RunState, Status};
+use crate::state::{RunState, Status, Summary};
 use crate::stats::Sample;
 use crate::store::RunId;
 use crate::text;
@@ -14,6 +16,11 @@ use std::sync::Arc;
 use trainer::event::EpochReport;
 use trainer::measure::{METRICS, Metric};
 use trainer::spec::{FIELDS, RunSpec};
+
+pub(crate) use courses::{Course, Courses};
+
+/// What no mean may mix besides settings: the images that the runs saw, and from which epoch on a fork's settings are its own.
+pub(crate) const APART: [&str; 2] = ["data", "fork"];
 
 /// The states of runs, in their order. Reads the logs of those that are over.
 pub(crate) async fn states(runs: &[Arc<Run>]) -> Result<Vec<RunState>, Error> {
@@ -50,24 +57,51 @@ pub(crate) fn varied<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> Vec<&'
     told.filter(|name| !specs.iter().all(|spec| spec.follows(name))).collect()
 }
 
+/// All that a run can be grouped by: its settings, and [`APART`]. `null` is what isn't known yet.
+pub(crate) fn traits(run: &Summary) -> Vec<(&'static str, Value)> {
+    let data = run.data_name.as_deref().map(|name| text::data(Some(name), run.data_digest.as_deref()));
+    let fork = run.fork.as_ref().map_or_else(|| "no fork".into(), |fork| format!("forked after epoch {}", fork.epoch));
+    settings(&run.spec).into_iter().chain(APART.into_iter().zip([json!(data), json!(fork)])).collect()
+}
+
+/// The names of the traits in which runs differ, in the usual order.
+pub(crate) fn differing<'a>(runs: impl Clone + IntoIterator<Item = &'a Summary>) -> Vec<&'static str> {
+    let mut names = varied(runs.clone().into_iter().map(|run| &run.spec));
+    let all = runs.into_iter().map(traits).collect::<Vec<_>>();
+    let apart = |name: &&str| {
+        let mut values = all.iter().flatten().filter(|(known, value)| known == name && !value.is_null());
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    names.extend(APART.into_iter().filter(apart));
+    names
+}
+
 /// The metric of that name.
 ///
 /// # Errors
 /// There is none: the sentence names all.
 pub(crate) fn metric(name: &str) -> Result<&'static Metric, Error> {
-    METRICS.iter().find(|metric| metric.name == name).ok_or_else(|| {
-        let known = METRICS.iter().map(|m| m.name).collect::<Vec<_>>().join(", ");
-        Error::BadRequest(format!("metric: got `{name}`, expected one of {known}"))
-    })
+    let known = METRICS.iter().find(|metric| metric.name == name);
+    known.ok_or_else(|| Error::parameter("metric", name, metric_names()))
+}
+
+/// All of them, as a phrase.
+pub(crate) fn metric_names() -> String {
+    format!("one of {}", METRICS.iter().map(|m| m.name).collect::<Vec<_>>().join(", "))
 }
 
 /// A metric's best value in a history and its epoch, the first where several are equal; the last value where neither way
 /// is better.
 pub(crate) fn best(metric: &Metric, history: &[EpochReport]) -> Option<(u32, f64)> {
-    let mut values = history.iter().filter_map(|report| Some((report.epoch, *report.metrics.get(metric.name)?)));
+    best_of(metric, history.iter().filter_map(|report| Some((report.epoch, *report.metrics.get(metric.name)?))))
+}
+
+/// The same of values by epoch.
+pub(crate) fn best_of(metric: &Metric, values: impl Iterator<Item = (u32, f64)>) -> Option<(u32, f64)> {
     match metric.higher_is_better {
         Some(_) => values.reduce(|a, b| if metric.is_better(b.1, a.1) { b } else { a }),
-        None => values.next_back(),
+        None => values.last(),
     }
 }
 
@@ -106,51 +140,51 @@ pub(crate) struct Finished {
     pub(crate) best: Option<Sample>,
 }
 
-/// Groups runs by fields; the groups come in the order of their first runs.
-pub(crate) fn group(states: &[RunState], by: &[&str], metric: &Metric) -> Vec<Group> {
-    let mut groups: Vec<(Map<String, Value>, Vec<&RunState>)> = Vec::new();
-    for state in states {
-        let settings = settings(&state.summary.spec).into_iter();
-        let values = settings.filter(|(name, _)| by.contains(name)).map(|(name, value)| (name.into(), value));
+/// Groups runs by traits; the groups come in the order of their first runs.
+pub(crate) fn group(courses: &[Course], by: &[&str], metric: &Metric) -> Vec<Group> {
+    let mut groups: Vec<(Map<String, Value>, Vec<&Course>)> = Vec::new();
+    for course in courses {
+        let traits = traits(&course.summary).into_iter();
+        let values = traits.filter(|(name, _)| by.contains(name)).map(|(name, value)| (name.into(), value));
         let values = values.collect::<Map<_, _>>();
         match groups.iter_mut().find(|(known, _)| *known == values) {
-            Some((_, members)) => members.push(state),
-            None => groups.push((values, vec![state])),
+            Some((_, members)) => members.push(course),
+            None => groups.push((values, vec![course])),
         }
     }
     groups.into_iter().map(|(values, members)| summarise(values, &members, metric)).collect()
 }
 
-fn summarise(values: Map<String, Value>, members: &[&RunState], metric: &Metric) -> Group {
+fn summarise(values: Map<String, Value>, members: &[&Course], metric: &Metric) -> Group {
     let mut by_epoch: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for report in members.iter().flat_map(|state| &state.history) {
-        if let Some(value) = report.metrics.get(metric.name) {
-            by_epoch.entry(report.epoch).or_default().push(*value);
-        }
+    for (epoch, value) in members.iter().flat_map(|course| course.of(metric)) {
+        by_epoch.entry(epoch).or_default().push(value);
     }
     let point = |(epoch, values): (u32, Vec<f64>)| Some(CurvePoint { epoch, sample: Sample::of(&values)? });
     Group {
         label: label(&values),
-        runs: members.iter().map(|state| state.summary.id).collect(),
+        runs: members.iter().map(|course| course.summary.id).collect(),
         curve: by_epoch.into_iter().filter_map(point).collect(),
         finished: METRICS.iter().filter_map(|m| Some((m.name, finished(m, members)?))).collect(),
         values,
     }
 }
 
-fn finished(metric: &Metric, members: &[&RunState]) -> Option<Finished> {
-    let done = members.iter().filter(|state| state.summary.status == Status::Finished).collect::<Vec<_>>();
-    let last = done.iter().filter_map(|state| state.history.last()?.metrics.get(metric.name).copied());
-    let best = done.iter().filter_map(|state| best(metric, &state.history)).map(|(_, value)| value);
+fn finished(metric: &Metric, members: &[&Course]) -> Option<Finished> {
+    let done = members.iter().filter(|course| course.summary.status == Status::Finished).collect::<Vec<_>>();
+    let last = done.iter().filter_map(|course| course.last(metric));
+    let best = done.iter().filter_map(|course| best_of(metric, course.of(metric))).map(|(_, value)| value);
     let best = metric.higher_is_better.and_then(|_| Sample::of(&best.collect::<Vec<_>>()));
     Some(Finished { last: Sample::of(&last.collect::<Vec<_>>())?, best })
 }
 
 fn label(values: &Map<String, Value>) -> String {
-    let said = FIELDS.iter().filter_map(|field| {
-        let value = text::plain(values.get(field.name)?);
-        Some(if field.name == "variant" { value.to_uppercase() } else { format!("{} {value}", field.name) })
-    });
+    let setting = |name: &str| {
+        let value = text::plain(values.get(name)?);
+        Some(if name == "variant" { value.to_uppercase() } else { format!("{name} {value}") })
+    };
+    let apart = |name: &str| Some(values.get(name)?.as_str().unwrap_or("data not known yet").to_string());
+    let said = FIELDS.iter().filter_map(|field| setting(field.name)).chain(APART.into_iter().filter_map(apart));
     let said = said.collect::<Vec<_>>().join(", ");
     if said.is_empty() { "all runs".into() } else { said }
 }
@@ -159,7 +193,7 @@ fn label(values: &Map<String, Value>) -> String {
 pub(crate) mod tests {
     use super::*;
     use crate::state::LogLine;
-    use trainer::event::{Geometry, RunEvent};
+    use trainer::event::{Fork, Geometry, RunEvent};
     use trainer::spec::{Distance, Network, Profile};
 
     /// A run with these accuracies, one an epoch.
@@ -197,7 +231,8 @@ pub(crate) mod tests {
             state(3, 0.1, Distance::Root, &[0.9], false),
         ];
         assert_eq!(varied(states.iter().map(|s| &s.summary.spec)), ["seed", "lambda"]);
-        let groups = group(&states, &["lambda"], metric("test_accuracy").unwrap());
+        let courses = states.map(Course::from);
+        let groups = group(&courses, &["lambda"], metric("test_accuracy").unwrap());
         assert_eq!(groups.iter().map(|g| g.label.as_str()).collect::<Vec<_>>(), ["lambda 0.1", "lambda 1"]);
         let curve = groups[0].curve.iter().map(|p| (p.epoch, p.sample.n, p.sample.mean)).collect::<Vec<_>>();
         assert_eq!(curve.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(), [(1, 3), (2, 2)]);
@@ -205,14 +240,32 @@ pub(crate) mod tests {
         let done = &groups[0].finished["test_accuracy"];
         assert_eq!((done.last.n, done.best.unwrap().max), (2, 0.9));
         assert_eq!(groups[1].finished["test_accuracy"].best.unwrap().mean, 0.4, "its best is its first epoch");
-        assert_eq!(group(&states, &[], metric("test_accuracy").unwrap())[0].label, "all runs");
+        assert_eq!(group(&courses, &[], metric("test_accuracy").unwrap())[0].label, "all runs");
     }
 
     #[test]
     fn variants_differ_as_one_field() {
         let states = [state(1, 1.0, Distance::Root, &[], false), state(1, 1.0, Distance::Squared, &[], false)];
         assert_eq!(varied(states.iter().map(|s| &s.summary.spec)), ["variant"]);
-        let groups = group(&states, &["variant"], metric("train_loss").unwrap());
+        let groups = group(&states.map(Course::from), &["variant"], metric("train_loss").unwrap());
         assert_eq!(groups.iter().map(|g| g.label.as_str()).collect::<Vec<_>>(), ["V1.1", "V1.0"]);
+    }
+
+    #[test]
+    fn what_saw_other_images_or_is_a_fork_differs_and_what_has_yet_to_begin_does_not() {
+        let seen = |digest: Option<&str>| {
+            let mut run = state(1, 1.0, Distance::Root, &[0.5], true).summary;
+            run.data_name = digest.map(|_| "MNIST".into());
+            run.data_digest = digest.map(String::from);
+            run
+        };
+        let of = |runs: &[Summary]| differing(runs);
+        assert!(of(&[seen(Some("0123456789")), seen(None)]).is_empty());
+        assert_eq!(of(&[seen(Some("0123456789")), seen(None), seen(Some("9876543210"))]), ["data"]);
+        let fork = Fork { run: "parent".into(), epoch: 2, sha256: String::new(), data: None };
+        assert_eq!(of(&[seen(None), Summary { fork: Some(fork), ..seen(None) }]), ["fork"]);
+        let values = traits(&seen(Some("0123456789"))).into_iter().map(|(name, value)| (name.into(), value));
+        let values = values.filter(|(name, _): &(String, _)| APART.contains(&name.as_str())).collect();
+        assert_eq!(label(&values), "MNIST (01234567), no fork");
     }
 }

@@ -17,6 +17,7 @@
 //! | [`fields`], [`query`], [`listing`] | what a run can be asked for, the query language, which runs a list shows |
 //! | `table`, `edit`, `summaries` | the list of runs, edits, and the stream that keeps a list up to date |
 //! | `api`, `lifecycle`, `live`, `artifacts`, `embeddings`, `alignment`, `predict`, `images`, `replay`, `assets` | what HTTP answers to programs |
+//! | `parameters` | the part of an address after its `?` |
 //! | [`pages`], `views` | what it answers to people |
 //! | `openapi` | all of that as an OpenAPI document and its page |
 //! | [`error`] | failures in two renderings |
@@ -75,6 +76,7 @@ mod images;
 mod lifecycle;
 mod live;
 mod openapi;
+mod parameters;
 mod predict;
 mod replay;
 mod room;
@@ -123,6 +125,8 @@ pub struct App {
     pub replays: Semaphore,
     /// What is remembered for `/metrics`.
     pub monitor: Monitor,
+    /// The courses of runs that are over, as far as groups and claims asked for them.
+    pub(crate) courses: groups::Courses,
     /// Networks that look at drawings.
     pub(crate) networks: predict::Networks,
     /// How far the server's own end is.

@@ -2,8 +2,10 @@
 
 use crate::api::{self, Found};
 use crate::error::{Error, wants_html};
+use crate::listing::Paging;
 use crate::pages::CompareView;
 use crate::pages::trash::TrashPage;
+use crate::parameters::Pairs;
 use crate::registry::{Registry, Trashed};
 use crate::request;
 use crate::state::Status;
@@ -11,7 +13,7 @@ use crate::store::RunId;
 use crate::{App, checkpoints, views};
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::VARY;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -115,7 +117,11 @@ pub(crate) async fn restore(
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Trash {
     /// Last deleted first.
-    runs: Vec<TrashedRun>,
+    pub(crate) runs: Vec<TrashedRun>,
+    /// The cursor of the next page; `null` at the end.
+    pub(crate) next: Option<String>,
+    /// How many there are.
+    pub(crate) total: usize,
 }
 
 /// A run in the trash. What its summary can't tell is null.
@@ -138,19 +144,30 @@ pub(crate) struct TrashedRun {
 }
 
 /// `GET /trash`
-pub(crate) async fn trash(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
-    let listed = tokio::task::spawn_blocking(move || trashed(&app.registry)).await?;
-    let runs = listed.map_err(|error| Error::Internal(format!("the trash can't be read: {error}")))?;
+pub(crate) async fn trash(
+    State(app): State<Arc<App>>,
+    Query(pairs): Query<Pairs>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let paging = Paging::read(pairs)?;
+    let listed = tokio::task::spawn_blocking(move || trashed(&app.registry, &paging)).await?;
+    let trash = listed.map_err(|error| Error::Internal(format!("the trash can't be read: {error}")))?;
     match wants_html(&headers) {
-        true => views::page(&TrashPage::new(&runs)),
-        false => Ok(([(VARY, "Accept")], Json(Trash { runs })).into_response()),
+        true => views::page(&TrashPage::new(&trash)),
+        false => Ok(([(VARY, "Accept")], Json(trash)).into_response()),
     }
 }
 
-/// What is in the trash. Blocks on the disk.
-fn trashed(registry: &Registry) -> io::Result<Vec<TrashedRun>> {
-    let told = |Trashed { id, folder, summary, deleted }: Trashed| {
-        let since = deleted.duration_since(UNIX_EPOCH).unwrap_or_default();
+/// When a run was deleted, in milliseconds since 1970-01-01 UTC.
+fn deleted_ms(run: &Trashed) -> u64 {
+    run.deleted.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+/// A page of what is in the trash. Blocks on the disk.
+fn trashed(registry: &Registry, paging: &Paging) -> io::Result<Trash> {
+    let told = |run: Trashed| {
+        let deleted_ms = deleted_ms(&run);
+        let Trashed { id, folder, summary, .. } = run;
         let (name, label, status) =
             summary.map_or((None, None, None), |s| (Some(s.name), Some(s.label), Some(s.status)));
         TrashedRun {
@@ -158,11 +175,14 @@ fn trashed(registry: &Registry) -> io::Result<Vec<TrashedRun>> {
             name,
             label,
             status,
-            deleted_ms: since.as_millis() as u64,
+            deleted_ms,
             // Emptied since the listing.
             size_bytes: folder.size_bytes().unwrap_or_default(),
             restore_url: format!("/runs/{id}/restore"),
         }
     };
-    Ok(registry.trashed()?.into_iter().map(told).collect())
+    let all = registry.trashed()?;
+    let total = all.len();
+    let (page, next) = paging.latest(all, |run| (deleted_ms(run), run.id));
+    Ok(Trash { runs: page.into_iter().map(told).collect(), next, total })
 }

@@ -6,28 +6,26 @@
 mod csv;
 mod facets;
 mod order;
+mod paging;
 
 use crate::error::Error;
-use crate::fields::{field, nearest_of};
+use crate::fields::field;
+use crate::parameters;
 use crate::query::Query;
 use crate::runs::now_ms;
 use crate::state::Summary;
 use crate::store::RunId;
-use order::Key;
+use order::order;
+use paging::Keyed;
 use serde::Deserialize;
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use trainer::spec::SpecError;
 
 pub use csv::{columns, csv, csv_head};
 pub use facets::{Facet, FacetValue, facets};
 pub use order::{Cursor, Sort};
+pub use paging::Paging;
 
-/// Runs of one answer, unless told otherwise.
-const USUAL: usize = 100;
-/// Runs of one answer at most.
-const MOST: usize = 1000;
 /// Runs that can be named one by one.
 const MOST_IDS: usize = 500;
 
@@ -60,34 +58,14 @@ impl Parameters {
     /// # Errors
     /// A name that is none of these, or one that comes twice.
     pub fn read(pairs: Vec<(String, String)>) -> Result<Parameters, Error> {
-        let mut read = Parameters::default();
-        for (name, value) in pairs {
-            let place = match &*name {
-                "query" => &mut read.query,
-                "sort" => &mut read.sort,
-                "cursor" => &mut read.cursor,
-                "offset" => &mut read.offset,
-                "limit" => &mut read.limit,
-                "ids" => &mut read.ids,
-                "format" => &mut read.format,
-                "columns" => &mut read.columns,
-                _ => return Err(unknown(&name, value)),
-            };
-            if place.replace(value).is_some() {
-                return Err(Error::BadRequest(format!("{name}: there twice, and a list has one: name it once")));
-            }
+        let other = pairs.iter().find(|(name, _)| !Parameters::NAMES.contains(&&**name));
+        if let Some((name, value)) = other {
+            let meant = field(name).map(|field| format!("query={} = …", field.name));
+            return Err(parameters::refused(name, value, &Parameters::NAMES, meant));
         }
-        Ok(read)
+        let [query, sort, cursor, offset, limit, ids, format, columns] = parameters::read(pairs, Parameters::NAMES)?;
+        Ok(Parameters { query, sort, cursor, offset, limit, ids, format, columns })
     }
-}
-
-fn unknown(name: &str, value: String) -> Error {
-    let meant = match (field(name), nearest_of(name, Parameters::NAMES)) {
-        (Some(field), _) => format!(": did you mean `query={} = …`?", field.name),
-        (None, Some(near)) => format!(": did you mean `{near}`?"),
-        (None, None) => String::new(),
-    };
-    SpecError::new(name, value.into(), format!("one of {}{meant}", Parameters::NAMES.join(", "))).into()
 }
 
 /// What a list shows.
@@ -98,9 +76,7 @@ pub struct View {
     /// In which order.
     pub sort: Sort,
     ids: Option<BTreeSet<RunId>>,
-    cursor: Option<Cursor>,
-    offset: usize,
-    limit: usize,
+    paging: Paging,
 }
 
 /// A page of a list.
@@ -120,25 +96,17 @@ impl View {
     /// # Errors
     /// Names the parameter, and what is expected.
     pub fn new(parameters: &Parameters) -> Result<View, Error> {
-        let count = |field, text: &Option<String>, usual: usize, range: std::ops::RangeInclusive<usize>| match text {
-            None => Ok(usual),
-            Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or_else(|| {
-                Error::parameter(field, text, format!("a whole number from {} to {}", range.start(), range.end()))
-            }),
-        };
-        let cursor = parameters.cursor.as_deref().filter(|text| !text.is_empty());
-        let cursor = cursor.map(|text| {
-            text.parse::<Cursor>().map_err(|()| Error::parameter("cursor", text, "the `next` of the answer before"))
-        });
         let sort = parameters.sort.as_deref().filter(|text| !text.is_empty()).unwrap_or("-created");
         let ids = parameters.ids.as_deref().filter(|ids| !ids.is_empty());
         Ok(View {
             query: Query::parse(parameters.query.as_deref().unwrap_or_default(), now_ms())?,
             sort: sort.parse()?,
             ids: ids.map(run_ids).transpose()?,
-            cursor: cursor.transpose()?,
-            offset: count("offset", &parameters.offset, 0, 0..=10_000_000)?,
-            limit: count("limit", &parameters.limit, USUAL, 1..=MOST)?,
+            paging: Paging::new(
+                parameters.cursor.as_deref(),
+                parameters.offset.as_deref(),
+                parameters.limit.as_deref(),
+            )?,
         })
     }
 
@@ -154,38 +122,21 @@ impl View {
 
     /// The page of the runs that are meant.
     pub fn page(&self, all: Vec<Arc<Summary>>) -> Page {
-        let mut keyed = self.keyed(all);
+        let keyed = self.keyed(all);
         let total = keyed.len();
-        let order = |a: &(Key, Arc<Summary>), b: &(Key, Arc<Summary>)| self.sort.order((&a.0, a.1.id), (&b.0, b.1.id));
-        if let Some(cursor) = &self.cursor {
-            keyed.retain(|(key, run)| self.sort.order((key, run.id), (&cursor.key, cursor.id)) == Ordering::Greater);
-        }
-        // Only the page is sorted: what lies before and after it is only parted from it.
-        if self.offset >= keyed.len() {
-            keyed.clear();
-        } else if self.offset > 0 {
-            keyed.select_nth_unstable_by(self.offset, order);
-            keyed.drain(..self.offset);
-        }
-        let more = keyed.len() > self.limit;
-        if more {
-            keyed.select_nth_unstable_by(self.limit, order);
-            keyed.truncate(self.limit);
-        }
-        keyed.sort_unstable_by(order);
-        let next = keyed.last().filter(|_| more).map(|(key, run)| Cursor { key: key.clone(), id: run.id }.to_string());
-        Page { runs: keyed.into_iter().map(|(_, run)| run).collect(), next, total }
+        let (runs, next) = self.paging.cut(keyed, self.sort.descending);
+        Page { runs, next, total }
     }
 
     /// All runs that are meant, in order.
     pub fn all(&self, all: Vec<Arc<Summary>>) -> Vec<Arc<Summary>> {
         let mut keyed = self.keyed(all);
-        keyed.sort_unstable_by(|a, b| self.sort.order((&a.0, a.1.id), (&b.0, b.1.id)));
-        keyed.into_iter().map(|(_, run)| run).collect()
+        keyed.sort_unstable_by(|a, b| order(self.sort.descending, (&a.0, a.1), (&b.0, b.1)));
+        keyed.into_iter().map(|(.., run)| run).collect()
     }
 
-    fn keyed(&self, all: Vec<Arc<Summary>>) -> Vec<(Key, Arc<Summary>)> {
-        self.filtered(all).into_iter().map(|run| (self.sort.key(&run), run)).collect()
+    fn keyed(&self, all: Vec<Arc<Summary>>) -> Vec<Keyed<Arc<Summary>>> {
+        self.filtered(all).into_iter().map(|run| (self.sort.key(&run), run.id, run)).collect()
     }
 }
 
@@ -252,6 +203,25 @@ mod tests {
             }
             assert_eq!(paged, whole.runs, "{sort}");
         }
+    }
+
+    #[test]
+    fn a_cursor_is_short_however_long_the_notes_are() {
+        let runs = runs().into_iter().enumerate();
+        let noted = |(n, run): (usize, Arc<Summary>)| {
+            Arc::new(Summary { notes: format!("{}{n}", "Щ".repeat(4000)), ..(*run).clone() })
+        };
+        let runs = runs.map(noted).collect::<Vec<_>>();
+        let mut parameters = view("", "-notes", 7);
+        let mut seen = BTreeSet::new();
+        loop {
+            let page = View::new(&parameters).unwrap().page(runs.clone());
+            assert!(page.runs.iter().all(|run| seen.insert(run.id)), "a run came twice");
+            let Some(next) = page.next else { break };
+            assert!(next.chars().count() < 200, "{next}");
+            parameters.cursor = Some(next);
+        }
+        assert_eq!(seen.len(), runs.len());
     }
 
     #[test]

@@ -201,6 +201,7 @@ mod tests {
             "lr = 0.01 and batch_size = 64 and dataset = auto",
             "archived = false",
             "best_accuracy = 99%",
+            "accuracy > 98 % and best_accuracy in (98 %, 99 %) seed < 2",
             "name != \"a\\\"b\"",
             "loss = root",
         ] {
@@ -242,8 +243,10 @@ mod tests {
     fn errors_say_where_and_what_was_expected() {
         for (query, position, length, expected) in [
             ("accuracy >", 10, 0, "a value for `test_accuracy`"),
-            ("accuracy > high", 11, 4, "a number like 0.98 or 98% for `test_accuracy`"),
-            ("accuracy > nan", 11, 3, "a number like 0.98 or 98% for `test_accuracy`"),
+            ("accuracy > high", 11, 4, "a share from 0 to 1, like 0.98 or 98% for `test_accuracy`"),
+            ("accuracy > 98", 11, 2, "a share from 0 to 1, like 0.98 or 98% for `test_accuracy`"),
+            ("accuracy > 980 %", 11, 3, "a share from 0 to 1, like 0.98 or 98% for `test_accuracy`"),
+            ("train_loss > nan", 13, 3, "a number like 0.98 or 98% for `train_loss`"),
             ("acuracy > 1", 0, 7, "a field before the operator: did you mean `accuracy`?"),
             ("ü ö = 1", 2, 1, "a field before the operator"),
             ("variant = v9", 10, 2, "one of v1.0, v1.1, v1.2 for `variant`"),
@@ -282,7 +285,7 @@ mod tests {
         let message = Query::parse("accuracy > high", NOW).unwrap_err().to_string();
         assert_eq!(
             message,
-            "query, character 12: expected a number like 0.98 or 98% for `test_accuracy`, found `high`"
+            "query, character 12: expected a share from 0 to 1, like 0.98 or 98% for `test_accuracy`, found `high`"
         );
     }
 

@@ -211,13 +211,27 @@ impl Run {
     /// The run in a folder, if its summary says that it is over and is up to date. Writes nothing.
     pub fn find_over(id: RunId, folder: RunFolder) -> Option<Run> {
         let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
-        let Stored { summary, log_bytes } = serde_json::from_slice(&bytes).ok()?;
+        let Stored { mut summary, log_bytes } = serde_json::from_slice(&bytes).ok()?;
         // Where the log went on after the summary was written, the log is right. Older versions told no size.
         let fresh = log_bytes.is_none_or(|size| folder.log_size().is_ok_and(|now| now == size));
         if summary.id != id || !summary.status.is_over() || !fresh {
             return None;
         }
+        if summary.data_name.is_some() && summary.data_digest.is_none() {
+            // Older versions left it to the log.
+            summary.data_digest = Run::digest_seen(&folder);
+        }
         Some(Run::with(id, folder, Memory::Summary(summary.into()), Pen::Down))
+    }
+
+    /// The digest of the images that a run began with, as its log has it.
+    fn digest_seen(folder: &RunFolder) -> Option<String> {
+        let lines = folder.log_lines().ok()?;
+        let starts = lines.iter().rev().filter(|line| line.contains("\"started\""));
+        starts.filter_map(|line| serde_json::from_str::<LogLine>(line).ok()).find_map(|line| match line.event {
+            RunEvent::Started(start) => Some(start.data.digest),
+            _ => None,
+        })
     }
 
     fn with(id: RunId, folder: RunFolder, memory: Memory, pen: Pen) -> Run {

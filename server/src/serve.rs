@@ -116,6 +116,7 @@ impl Server {
             archives: Arc::new(Semaphore::new(ARCHIVES)),
             replays: Semaphore::new(REPLAYS),
             monitor,
+            courses: Default::default(),
             networks: Default::default(),
             phase: watch::Sender::new(Phase::Up),
         });

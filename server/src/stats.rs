@@ -26,9 +26,9 @@ pub struct Sample {
     pub n: usize,
     /// Their mean.
     pub mean: f64,
-    /// Sample standard deviation (over n − 1); `None` for a single value.
+    /// Sample standard deviation (over n − 1); `None` for a single value, and where values are bounds.
     pub sd: Option<f64>,
-    /// 95 % interval of the mean by Student's t, as [low, high]; `None` for a single value.
+    /// 95 % interval of the mean by Student's t, as [low, high]; `None` for a single value, and where values are bounds.
     pub interval: Option<[f64; 2]>,
     /// The smallest.
     pub min: f64,
@@ -73,7 +73,8 @@ pub struct Paired {
     pub effect_size: Option<f64>,
     /// 95 % percentile bootstrap interval of the mean difference, from 10 000 seeded resamples; `None` for one pair.
     pub bootstrap: Option<[f64; 2]>,
-    /// Sign-flip test: the share of all assignments of signs whose mean is as low as the one found, or lower.
+    /// Sign-flip test: the share of all assignments of signs whose mean is as low as the one found, or lower. Where
+    /// differences are bounds, each counts as its sign alone.
     pub p_lower: f64,
     /// The same for as high, or higher.
     pub p_higher: f64,
@@ -91,6 +92,16 @@ impl Paired {
             p_lower,
             p_higher,
         })
+    }
+
+    /// The same where some differences are bounds, which may lie any further from zero. Of such a one the sign is known and
+    /// nothing else, so only signs are tested, and no interval is made from what was not measured.
+    pub fn of_bounds(differences: &[f64]) -> Option<Paired> {
+        let sample = Sample::of(differences)?;
+        let signs = differences.iter().map(|d| if *d == 0.0 { 0.0 } else { d.signum() }).collect::<Vec<_>>();
+        let (p_lower, p_higher) = sign_flip(&signs);
+        let differences = Sample { sd: None, interval: None, ..sample };
+        Some(Paired { differences, effect_size: None, bootstrap: None, p_lower, p_higher })
     }
 }
 
@@ -210,6 +221,16 @@ mod tests {
         let differences = (0..24).map(|i| f64::from(i * 37 % 11 - 4) / 10.0).collect::<Vec<_>>();
         let (lower, higher) = sign_flip(&differences);
         assert!((lower - 0.878_963).abs() < 0.005 && (higher - 0.148_098).abs() < 0.005, "{lower} {higher}");
+    }
+
+    /// `stats.binomtest(1, 6, alternative="less").pvalue` (7/64) and `alternative="greater"`; a tie has no sign.
+    #[test]
+    fn of_bounds_only_the_signs_speak() {
+        let paired = Paired::of_bounds(&[-5.0, -3.0, -1.0, 40.0, -2.0, -6.0, 0.0]).unwrap();
+        assert_eq!((paired.p_lower, paired.p_higher), (7.0 / 64.0, 63.0 / 64.0));
+        let measures = (paired.differences.sd, paired.differences.interval, paired.effect_size, paired.bootstrap);
+        assert_eq!((paired.differences.n, measures), (7, (None, None, None, None)));
+        assert_eq!(Paired::of_bounds(&[]), None);
     }
 
     #[test]

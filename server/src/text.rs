@@ -32,10 +32,37 @@ pub(crate) fn number(number: Option<f64>) -> String {
     or_dash(number.map(|n| worded(n).replace('-', "−")))
 }
 
+/// What a share is asked for as.
+pub(crate) const SHARE: &str = "a share from 0 to 1, like 0.98 or 98%";
+
+/// Whether a field or a metric of that name is a share of 1; they are read as percent.
+pub(crate) fn is_share(name: &str) -> bool {
+    name.ends_with("accuracy")
+}
+
+/// A data set by its name and the first digits of its digest, which tell two of one name apart: `MNIST (3fa9c1d2)`.
+pub(crate) fn data(name: Option<&str>, digest: Option<&str>) -> String {
+    let digest = digest.and_then(|digest| digest.get(..8)).map(|short| format!(" ({short})"));
+    format!("{}{}", name.unwrap_or("data unknown"), digest.unwrap_or_default())
+}
+
+/// The address of a list's page that begins where the last one ended.
+pub(crate) fn next_page(path: &str, cursor: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("cursor", cursor).finish();
+    format!("{path}?{query}")
+}
+
+/// A number as people write it: `0.98`, `98%`, `98 %`.
+pub(crate) fn parsed(text: &str) -> Option<f64> {
+    // Read as a power of ten, since a division would round once more: 98.12% is 0.9812.
+    let plain = text.trim().strip_suffix('%').map(|digits| format!("{}e-2", digits.trim()));
+    plain.as_deref().unwrap_or(text.trim()).parse::<f64>().ok().filter(|n| n.is_finite())
+}
+
 /// A metric's value the way its kind is read: accuracies as `97.31 %`; static/js/format.js writes the same.
 pub(crate) fn metric(metric: &Metric, value: f64) -> String {
     match metric.name {
-        name if name.ends_with("accuracy") => format!("{:.2} %", value * 100.0),
+        name if is_share(name) => format!("{:.2} %", value * 100.0),
         "images_per_s" => thousands(value.max(0.0).round() as u64),
         "epoch_seconds" | "angular_margin" => format!("{value:.1}").replace('-', "−"),
         _ => number(Some(value)),
@@ -44,7 +71,7 @@ pub(crate) fn metric(metric: &Metric, value: f64) -> String {
 
 /// The same without needless digits: `98 %`.
 pub(crate) fn short_metric(metric: &Metric, value: f64) -> String {
-    match metric.name.ends_with("accuracy") {
+    match is_share(metric.name) {
         true => format!("{} %", (value * 1e8).round() / 1e6),
         false => value.to_string(),
     }
@@ -63,7 +90,7 @@ pub(crate) fn signed(n: f64, decimals: usize) -> String {
 
 /// A difference of a metric: accuracies in percentage points.
 pub(crate) fn signed_metric(metric: &Metric, value: f64) -> String {
-    if metric.name.ends_with("accuracy") {
+    if is_share(metric.name) {
         return format!("{} pp", signed(value * 100.0, 2));
     }
     let size = number(Some(value.abs()));

@@ -11,7 +11,7 @@ use crate::state::Summary;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::header::VARY;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,6 +49,10 @@ pub(crate) async fn home(State(app): State<Arc<App>>, Query(asked): Query<Home>)
         None => FormView::new(),
         Some(id) => {
             let run = listed(&app, &id, 1)?.remove(0).summary();
+            if run.fork.is_some() {
+                // The form would start another run: its page has the request that repeats it.
+                return Ok(Redirect::to(&format!("{}#again", run.url)).into_response());
+            }
             FormView::again(&request::again(&run.name, &run.spec))
         }
     };

@@ -37,6 +37,11 @@ export function curvesOf({ groups, runs }, shape) {
   return { data: align(points), series, bands };
 }
 
+/** Says over how many of a group's runs a mean is, where not all have got so far. Pure. */
+export function fewer(point, group) {
+  return point && point.n < group.runs.length ? ` of ${point.n} of ${group.runs.length}` : null;
+}
+
 export class GroupCurves {
   #plot = null;
   #nearest = null;
@@ -111,8 +116,8 @@ export class GroupCurves {
     const many = groups.length > MOST_NAMED;
     const nearest = many ? this.#pointedAt(epoch) : null;
     const told = groups.map((group, i) => {
-      const mean = group.curve.find((p) => p.epoch === epoch)?.mean;
-      return h("span", {}, h("i", { class: glyphOf(i) }), group.label, h("b", {}, metricValue(metric, mean)));
+      const point = group.curve.find((p) => p.epoch === epoch);
+      return h("span", {}, h("i", { class: glyphOf(i) }), group.label, h("b", {}, metricValue(metric, point?.mean)), fewer(point, group));
     });
     const head = h("span");
     say(head, many && nearest === null ? `${groups.length} groups: point at a line for its name` : epoch ? `epoch ${epoch}` : "");

@@ -2,17 +2,38 @@
 
 import { h, press, role, say } from "./dom.js";
 import { hasEnded } from "./fold.js";
+import { metricValue } from "./format.js";
+import { glyphOf } from "./marks.js";
 import { follow, streamUrl } from "./stream.js";
 import { GroupCurves } from "./group-curves.js";
 import { uPlotLoaded } from "./charts.js";
 import { onThemeChange, readPalette } from "./palette.js";
 
+const STANDING = [["FINISHED", "finished"], ["RUNNING", "running"], ["SCHEDULED", "waiting"], ["FAILED", "failed"], ["KILLED", "stopped"], ["INTERRUPTED", "interrupted"]];
 const MOST_FOLLOWED = 16; // as many as one stream takes
-const REFRESH_MS = 1000;
+const REFRESH_MS = 3000;
 
 /** Which group each run belongs to: Map of id → index. Pure. */
 export function groupOf(groups) {
   return new Map(groups.flatMap((group, i) => group.runs.map((id) => [id, i])));
+}
+
+/** `12 finished, 1 running, 2 waiting`, as server/src/pages/sweep.rs says it. Pure. */
+export function standing(runs) {
+  const count = (status) => runs.filter((run) => run.status === status).length;
+  return STANDING.filter(([status]) => count(status)).map(([status, word]) => `${count(status)} ${word}`).join(", ");
+}
+
+/** The cells of a group's row after its name, as the server's page has them; `columns`: names of metrics, `metric` the chosen one. Pure. */
+export function groupCells(group, columns, metric) {
+  const spread = (name, sample) => {
+    if (!sample) return "–";
+    const mean = metricValue(name, sample.mean);
+    return sample.sd === null ? mean : `${mean} ± ${metricValue(name, sample.sd)}`;
+  };
+  const done = Math.max(0, ...Object.values(group.finished).map(({ last }) => last.n));
+  const cells = columns.map((name) => spread(name, group.finished[name]?.last));
+  return [`${done} of ${group.runs.length}`, ...cells, spread(metric, group.finished[metric]?.best)];
 }
 
 /** Keeps the page up to date; `showConnection(status, seconds)` says how the stream stands. */
@@ -58,13 +79,16 @@ export async function keepGroups(root, showConnection) {
 
   const active = () => data.runs.filter((run) => !hasEnded(run.status)).slice(0, MOST_FOLLOWED);
   // The runs may have ended between the server's page and the numbers: then nobody will tell of it any more.
-  if (active().length === 0 && role(root, "stop")) await refreshTables(root);
+  if (active().length === 0 && role(root, "stop")) showTables(root, data);
   let due = 0;
+  let missed = false;
   const refresh = async () => {
     due = 0;
+    missed = document.hidden;
+    if (missed) return; // nobody looks
     const followed = active().map((run) => run.id).join();
     data = await load(root).catch(() => data);
-    await refreshTables(root);
+    showTables(root, data);
     show();
     if (active().map((run) => run.id).join() !== followed) reopen();
   };
@@ -76,6 +100,7 @@ export async function keepGroups(root, showConnection) {
     },
     status: showConnection,
   });
+  document.addEventListener("visibilitychange", () => missed && refresh());
 }
 
 async function load(root) {
@@ -86,22 +111,31 @@ async function load(root) {
   return response.json();
 }
 
-/** Takes the tables' new words from the server's page, cell by cell: what is ticked or focused stays so. */
-async function refreshTables(root) {
-  const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (!response?.ok) return;
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  say(role(root, "standing"), role(fresh, "standing").textContent);
-  if (!role(fresh, "stop")) role(root, "stop")?.remove();
-  for (const name of ["groups", "members"]) {
-    const [old, now] = [root, fresh].map((page) => [...role(page, name).tBodies[0].rows]);
-    if (old.length !== now.length) continue;
-    old.forEach((row, i) => {
-      [...row.cells].forEach((cell, j) => {
-        const next = now[i].cells[j];
-        if (cell.textContent !== next.textContent) cell.replaceChildren(...next.childNodes);
-      });
-    });
+/** Tells the tables what is new, cell by cell: what is ticked or focused stays so. */
+function showTables(root, { groups, runs, metric }) {
+  say(role(root, "standing"), standing(runs));
+  if (runs.every((run) => hasEnded(run.status))) role(root, "stop")?.remove();
+  const columns = (table) => [...table.querySelectorAll("th[data-metric]")].map((head) => head.dataset.metric);
+  const table = role(root, "groups");
+  const body = table.tBodies[0];
+  // A group more: runs that began saw other images.
+  while (body.rows.length > groups.length) body.deleteRow(-1);
+  groups.forEach((group, i) => {
+    const cells = groupCells(group, columns(table), metric);
+    const row = body.rows[i] ?? body.appendChild(h("tr", {}, h("th", { scope: "row" }), cells.map(() => h("td"))));
+    if (row.cells[0].textContent !== group.label) row.cells[0].replaceChildren(h("i", { class: glyphOf(i), "aria-hidden": "true" }), group.label);
+    cells.forEach((text, j) => say(row.cells[j + 1], text));
+  });
+  const members = role(root, "members");
+  for (const row of members.tBodies[0].rows) {
+    const run = runs.find((run) => run.id === row.dataset.run);
+    if (!run) continue;
+    const status = role(row, "status");
+    status.className = `status status-${run.status.toLowerCase()}`;
+    say(status, run.status);
+    say(role(row, "epoch"), `${run.epoch} / ${run.epochs}`);
+    const names = columns(members);
+    names.forEach((name, i) => say(row.cells[row.cells.length - names.length + i], metricValue(name, run.last[name])));
   }
 }
 

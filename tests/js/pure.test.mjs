@@ -16,7 +16,8 @@ import { bestOf } from "../../static/js/numbers.js";
 import { afterClick } from "../../static/js/controls.js";
 import { numbersOf, planned, refused, requestOf, startLabel } from "../../static/js/run-form.js";
 import { axisOf, fieldColumns } from "../../static/js/axis.js";
-import { curvesOf } from "../../static/js/group-curves.js";
+import { curvesOf, fewer } from "../../static/js/group-curves.js";
+import { groupCells, standing } from "../../static/js/groups.js";
 import { within } from "../../static/js/parallel.js";
 import { glyphOf } from "../../static/js/marks.js";
 import { shade } from "../../static/js/confusion.js";
@@ -415,4 +416,20 @@ test("a page out of sight holds no connection, and goes on from where it was whe
   } finally {
     for (const [name, value] of before) globalThis[name] = value;
   }
+});
+
+test("a sweep's tables are told anew from its numbers, as the server's page has them", () => {
+  const sample = (n, mean, sd) => ({ n, mean, sd });
+  const group = {
+    runs: ["a", "b", "c"],
+    finished: {
+      test_accuracy: { last: sample(2, 0.975, 0.001), best: sample(2, 0.98, 0.002) },
+      train_loss: { last: sample(1, 0.5, null), best: sample(1, 0.4, null) },
+    },
+  };
+  const cells = groupCells(group, ["test_accuracy", "train_loss", "test_loss"], "test_accuracy");
+  assert.deepEqual(cells.map((cell) => cell.replaceAll("\u202f", " ")), ["2 of 3", "97.50 % ± 0.10 %", "0.5000", "–", "98.00 % ± 0.20 %"]);
+  assert.equal(groupCells({ runs: ["a"], finished: {} }, [], "train_loss")[0], "0 of 1");
+  assert.equal(standing(["FINISHED", "SCHEDULED", "KILLED", "FINISHED"].map((status) => ({ status }))), "2 finished, 1 waiting, 1 stopped");
+  assert.deepEqual([fewer({ n: 2 }, group), fewer({ n: 3 }, group), fewer(undefined, group)], [" of 2 of 3", null, null], "where a mean is of fewer runs it says so");
 });

@@ -12,6 +12,7 @@ import { RowSource, blocksOf } from "../../static/js/row-source.js";
 import { windowOf } from "../../static/js/row-view.js";
 import { linePath } from "../../static/js/sparkline.js";
 import { summariesUrl } from "../../static/js/summaries.js";
+import { Undoable } from "../../static/js/undo.js";
 
 const field = (name, kind, more = {}) => ({ name, aliases: [], label: name, kind, values: [], unit: "", higher_is_better: null, help: "", path: name, ...more });
 const FIELDS = [
@@ -183,4 +184,23 @@ test("a course becomes a line from left to right, the smallest at the bottom", (
 
 test("the stream of summaries goes on from a position", () => {
   assert.equal(summariesUrl("17.4"), "/events/summaries?after=17.4");
+});
+
+test("of two edits in a row the second is undone first, and each has its own ten seconds", () => {
+  const timers = [];
+  const done = new Undoable((work, ms) => timers.push([ms, work]));
+  const told = [];
+  const keep = (name) => done.keep(() => told.push(`undid ${name}`), () => told.push(`${name} gone`));
+  keep("a");
+  const takeB = keep("b");
+  keep("c");
+  done.newest();
+  takeB();
+  takeB();
+  assert.deepEqual(told.splice(0), ["c gone", "undid c", "b gone", "undid b"], "each once");
+  done.newest();
+  assert.deepEqual([told.splice(0), done.newest], [["a gone", "undid a"], undefined]);
+  keep("d");
+  for (const [ms, work] of timers) assert.equal((work(), ms), 10_000);
+  assert.deepEqual([told, done.newest], [["d gone"], undefined], "what is past can't be undone, and what was undone is not past");
 });

@@ -182,6 +182,28 @@ fn a_fork_goes_on_from_another_runs_checkpoint_with_other_values() {
     let claims = site.get("/claims?field=lambda&a=0.25&b=1&metric=test_accuracy&at=best").json();
     assert_eq!(claims["claims"][0]["findings"][0]["pairs"], json!([]), "{claims}");
 
+    // Nor does a mean mix the two, whatever they are grouped by; and the page says so.
+    let groups = site.get(&format!("/groups?runs={parent},{id}&by=")).json();
+    assert_eq!(groups["by"], json!(["fork"]), "{groups}");
+    let labels = groups["groups"].as_array().unwrap().iter().map(|group| group["label"].as_str().unwrap());
+    assert_eq!(labels.collect::<Vec<_>>(), ["no fork", "forked after epoch 1"]);
+    assert_eq!((&groups["data"][0]["runs"], groups["data"].as_array().unwrap().len()), (&json!(2), 1));
+    let images = format!("Images: {} (", groups["data"][0]["name"].as_str().unwrap());
+    assert!(site.get_page(&format!("/groups?runs={parent},{id}")).text().contains(&images));
+
+    // Its page has the request that repeats it, to the bit, and no command that would train something else.
+    let page = site.get_page(&format!("/runs/{id}")).text().replace("&#34;", "\"").replace("&#39;", "'");
+    assert!(page.contains("A fork begins with another run’s checkpoint") && !page.contains("centerscope train --"));
+    let (_, command) = page.split_once("curl -X POST http://").unwrap();
+    assert!(command.contains(&format!("/runs/{parent}/fork ")), "{command}");
+    let request = command.split_once("-d '").unwrap().1.split_once('\'').unwrap().0;
+    let again = fork(serde_json::from_str(request).unwrap()).json()["runs"][0]["id"].as_str().unwrap().to_string();
+    let again = to_the_end(site, &again);
+    assert_eq!((&again["name"], &again["spec"]), (&forked["name"], &forked["spec"]));
+    assert_eq!(again["files"]["checkpoints/last.safetensors"], forked["files"]["checkpoints/last.safetensors"]);
+    let form = site.get_page(&format!("/?from={id}"));
+    assert_eq!((form.status, form.header("location")), (303, format!("/runs/{id}#again").as_str()));
+
     // With the same values it is the parent.
     let same = fork(json!({"epoch": 1})).json()["runs"][0]["id"].as_str().unwrap().to_string();
     let (same, parent_state) = (to_the_end(site, &same), state(site, parent));

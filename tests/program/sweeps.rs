@@ -119,7 +119,17 @@ fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
         "undecided"
     };
     assert_eq!(finding["verdict"], expected, "{finding}");
-    assert_eq!(finding["missing_seeds"], json!([]));
+    assert_eq!((&finding["missing_seeds"], &finding["pairs_total"]), (&json!([]), &json!(5)));
+
+    // What was archived says nothing, is in no group, and is told to be left out, unless it is asked for.
+    archive(ids[0], true);
+    let pairs = |target: &str| site.get(target).json()["claims"][0]["findings"][0]["pairs"].as_array().unwrap().len();
+    assert_eq!((pairs(&claim), pairs(&format!("{claim}&archived=true"))), (4, 5));
+    let left = site.get(&url).json();
+    assert_eq!((&left["archived"], left["runs"].as_array().unwrap().len()), (&json!(1), 9));
+    assert!(site.get_page(&url).text().contains("1 archived run is left out"));
+    assert_eq!(site.get(&format!("{url}?archived=true")).json()["runs"].as_array().unwrap().len(), 10);
+    archive(ids[0], false);
 
     // The shipped claims ask for 98 %, which no network of this size reaches: nothing is decided, and more seeds are offered.
     let page = site.get_page(&format!("/claims?sweep={sweep}")).text();
@@ -137,6 +147,15 @@ fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
     let seeds = more["runs"].as_array().unwrap().iter().map(|run| run["seed"].as_u64().unwrap());
     assert_eq!(seeds.collect::<Vec<_>>(), [6, 6, 7, 7, 8, 8, 9, 9, 10, 10]);
     assert_eq!(more["runs"][9]["epochs"], 1, "the settings are those of the pairs that are there");
+    // The list goes on where a page of it ended.
+    let newest = site.get("/sweeps?limit=1").json();
+    assert_eq!((&newest["total"], &newest["sweeps"][0]["url"]), (&json!(2), &json!(offered.header("location"))));
+    let next = newest["next"].as_str().unwrap();
+    let older = site.get(&format!("/sweeps?limit=1&cursor={next}")).json();
+    assert_eq!((&older["next"], &older["sweeps"][0]["id"]), (&Value::Null, &json!(sweep)));
+    assert!(site.get_page("/sweeps?limit=1").text().contains("Older sweeps"));
+    let refused = ["/sweeps?limit=0", "/sweeps?cursor=x", "/sweeps?page=2"].map(|target| site.get(target).status);
+    assert_eq!(refused, [400, 400, 422]);
     let stopped = site.post(&format!("{}/stop", offered.header("location")), &json!({}));
     assert_eq!(stopped.status, 202, "{}", stopped.text());
 
@@ -160,10 +179,18 @@ fn stopping_a_sweep_stops_all_of_it() {
     for target in ["/sweeps/nonsense", "/sweeps/01a20bc0-95e5-75ae-bf61-e46d29aa5d9a"] {
         assert_eq!((site.get(target).status, site.post(&format!("{target}/stop"), &json!({})).status), (404, 404));
     }
-    for wrong in
-        [format!("{url}?metric=beauty"), format!("{url}?by=name"), "/claims?field=seed".into(), "/groups".into()]
-    {
+    for wrong in [format!("{url}?metric=beauty"), format!("{url}?by=name"), "/groups".into()] {
         assert_eq!(site.get(&wrong).status, 400, "{wrong}");
+    }
+    let claim = "/claims?b=v1.0&metric=test_accuracy&at=best";
+    for (wrong, field) in [
+        ("/claims?field=seed".to_string(), "field"),
+        (format!("{claim}&field=variant&a=v7"), "a"),
+        (format!("{claim}&field=variant&a=v1.1&thresold=0.9"), "thresold"),
+        (format!("{url}?metrics=train_loss"), "metrics"),
+    ] {
+        let refused = site.get(&wrong);
+        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!(field)), "{wrong}");
     }
 }
 
@@ -248,16 +275,23 @@ fn the_python_client_shows_its_token_and_reads_every_page() {
     let script = "import sys; sys.path.insert(0, sys.argv[1])
 from centerscope import Centerscope, CenterscopeError
 server = Centerscope(sys.argv[2], token=sys.argv[3])
-print(len({run.id for run in server.runs(page=2)}), len(server.runs('seed = -1')))
+runs = server.runs(page=2)
+print(len({run.id for run in runs}), len(server.runs('seed = -1')))
+print(len(server.groups(runs)['runs']), len(server.diff(runs[:2])['runs']))
+try: runs[0].edit(tags=['paper'])
+except CenterscopeError as error: print(error.status)
 try: server.plan(epochs=0)
 except CenterscopeError as error: print(error.status, error.problem['field'])
 try: Centerscope(sys.argv[2]).runs()
-except CenterscopeError as error: print(error.status)";
+except CenterscopeError as error: print(error.status)
+lost = Centerscope('http://127.0.0.1:1').run(runs[0].id)
+try: lost.wait(patience_s=0)
+except ConnectionError as error: print('start the server again' in str(error))";
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../clients/python");
     let address = format!("http://{}", site.address);
     let output = Command::new(python).args(["-B", "-c", script, folder, &address, token]).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(told, "5 0 422 epochs 401", "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told, "5 0 5 2 403 422 epochs 401 True", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -277,6 +311,7 @@ fn the_python_client_goes_from_a_sweep_to_a_verdict() {
         "2000 points",
         "V1.1 train_loss",
         "→ too_few_pairs",
+        "lambda 0.5 ['paper']",
     ] {
         assert!(told.contains(text), "the example does not say {text}: {told}");
     }

@@ -53,7 +53,7 @@ fn what_is_wrong_with_a_list_is_told() {
     };
     let query = problem("/runs?query=accuracy+%3E+high");
     assert_eq!((&query["field"], &query["position"], &query["length"]), (&json!("query"), &json!(11), &json!(4)));
-    assert_eq!(query["expected"], "a number like 0.98 or 98% for `test_accuracy`");
+    assert_eq!(query["expected"], "a share from 0 to 1, like 0.98 or 98% for `test_accuracy`");
     for (field, value) in
         [("sort", "colour"), ("limit", "0"), ("cursor", "x"), ("ids", "x"), ("format", "xml"), ("offset", "x")]
     {
@@ -69,7 +69,7 @@ fn what_is_wrong_with_a_list_is_told() {
 
     let page = site.get_page("/runs?query=accuracy+%3E+high");
     assert_eq!(page.status, 400);
-    for text in ["value=\"accuracy &#62; high\"", "expected a number like 0.98", "shared · V1.0"] {
+    for text in ["value=\"accuracy &#62; high\"", "expected a share from 0 to 1", "shared · V1.0"] {
         assert!(page.text().contains(text), "the page does not show {text}");
     }
 }

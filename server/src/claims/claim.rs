@@ -1,18 +1,22 @@
 //! The sentence that is put to the test, from a query or shipped, and the number that it reads in a run.
 
 use crate::error::Error;
-use crate::groups::{self, metric};
-use crate::state::RunState;
+use crate::groups::{self, Course};
+use crate::parameters::{self, Pairs};
+use crate::state::Summary;
 use crate::store::RunId;
 use crate::text;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
-use trainer::measure::Metric;
-use trainer::spec::{FIELDS, Kind, field};
+use trainer::measure::{METRICS, MILESTONES, Metric, Milestone};
+use trainer::spec::{FIELDS, Kind, RunSpec, SpecError, SpecValue, field};
+
+/// The one pair of network and distance that is no variant.
+const UNNAMED: &str = "shallow · squared";
 
 /// Where a metric is read in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum At {
     /// The first epoch at which it reaches the threshold.
@@ -24,7 +28,7 @@ pub(crate) enum At {
 }
 
 /// Which way A is claimed to differ from B.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
     /// A's number is smaller.
@@ -61,27 +65,28 @@ pub(crate) struct Claim {
 }
 
 /// The parameters of `GET /claims`: none at all, or those of one claim.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
-    #[serde(default)]
     field: String,
-    #[serde(default)]
     a: String,
-    #[serde(default)]
     b: String,
-    #[serde(default)]
     metric: String,
-    #[serde(default)]
     at: String,
-    #[serde(default)]
     threshold: String,
-    #[serde(default)]
     direction: String,
-    #[serde(default)]
     pub(super) sweep: String,
+    pub(super) archived: bool,
 }
 
 impl Asked {
+    pub(super) fn read(pairs: Pairs) -> Result<Asked, Error> {
+        let names = ["field", "a", "b", "metric", "at", "threshold", "direction", "sweep", "archived"];
+        let [field, a, b, metric, at, threshold, direction, sweep, archived] =
+            parameters::read(pairs, names)?.map(Option::unwrap_or_default);
+        let archived = parameters::flag("archived", Some(&archived))?;
+        Ok(Asked { field, a, b, metric, at, threshold, direction, sweep, archived })
+    }
+
     /// Whether no claim is described.
     pub(super) fn is_bare(&self) -> bool {
         let parts = [&self.field, &self.a, &self.b, &self.metric, &self.at, &self.threshold, &self.direction];
@@ -113,26 +118,30 @@ impl Claim {
     }
 
     pub(super) fn from_query(asked: &Asked) -> Result<Claim, Error> {
-        let wrong = |name: &str, got: &str, expected: &str| {
-            Error::BadRequest(format!("{name}: got `{got}`, expected {expected}"))
-        };
+        let wrong =
+            |name: &str, got: &str, expected: &str| Error::from(SpecError::new(name, json!(got), expected.to_string()));
         let known = field(&asked.field).filter(|f| fields().any(|name| name == f.name));
         let known = known.ok_or_else(|| {
-            wrong("field", &asked.field, "a field in which two runs can differ: variant, lambda, lr …")
+            let expected = format!("one of {}", fields().collect::<Vec<_>>().join(", "));
+            wrong("field", &asked.field, &expected)
         })?;
         let side = |name: &str, text: &str| {
             let text = text.trim();
             let value = match known.kind {
-                Kind::Whole { .. } | Kind::Number { .. } => text.parse::<f64>().ok().map(Value::from),
-                _ => (!text.is_empty()).then(|| json!(text.to_lowercase())),
+                Kind::Whole { .. } => text.parse::<u64>().map(Value::from).unwrap_or_default(),
+                Kind::Number { .. } => text.parse::<f64>().map(Value::from).unwrap_or_default(),
+                _ => json!(text.to_lowercase()),
             };
-            value.ok_or_else(|| wrong(name, text, &known.expected()))
+            // The combination without a name goes by its parts.
+            let unnamed = known.name == "variant" && value == UNNAMED;
+            if unnamed || known.check(&value).is_ok() { Ok(value) } else { Err(wrong(name, text, &known.expected())) }
         };
         let (a, b) = (side("a", &asked.a)?, side("b", &asked.b)?);
         if a == b {
             return Err(wrong("b", &asked.b, "another value than a's"));
         }
-        let metric = metric(&asked.metric)?;
+        let metric = METRICS.iter().find(|metric| metric.name == asked.metric);
+        let metric = metric.ok_or_else(|| wrong("metric", &asked.metric, &groups::metric_names()))?;
         let at = match asked.at.as_str() {
             "reach" => At::Reach,
             "best" => At::Best,
@@ -142,8 +151,10 @@ impl Claim {
         let threshold = match (asked.threshold.trim(), at) {
             ("", At::Best | At::Last) => None,
             (text, _) => {
-                let number = text.parse::<f64>().ok().filter(|t| t.is_finite());
-                Some(number.ok_or_else(|| wrong("threshold", text, "the number to be reached: 0.98"))?)
+                let share = text::is_share(metric.name);
+                let number = text::parsed(text).filter(|number| !share || (0.0..=1.0).contains(number));
+                let expected = if share { text::SHARE } else { "the number to be reached" };
+                Some(number.ok_or_else(|| wrong("threshold", text, expected))?)
             }
         };
         let threshold = threshold.filter(|_| at == At::Reach);
@@ -196,25 +207,82 @@ impl Claim {
         }
     }
 
-    /// What the claim reads in a run; `None` where it isn't there.
-    pub(super) fn read(&self, state: &RunState, metric: &Metric) -> Option<Reading> {
-        let run = state.summary.id;
-        let value = |value: f64| Some(Reading { run, value, reached: true });
-        match self.at {
-            At::Last => value(*state.history.last()?.metrics.get(metric.name)?),
-            At::Best => value(groups::best(metric, &state.history)?.1),
-            At::Reach => {
-                let threshold = self.threshold?;
-                let reaches =
-                    |v: f64| if metric.higher_is_better == Some(false) { v <= threshold } else { v >= threshold };
-                let first = state.history.iter().find(|r| r.metrics.get(metric.name).is_some_and(|v| reaches(*v)));
-                match first {
-                    Some(report) => value(f64::from(report.epoch)),
-                    // The earliest epoch at which it still might.
-                    None => Some(Reading { run, value: f64::from(state.history.last()?.epoch) + 1.0, reached: false }),
-                }
-            }
-        }
+    /// Which of the sides a run of this spec is on, A (0) or B (1).
+    pub(super) fn side_of(&self, spec: &RunSpec) -> Option<usize> {
+        let is = |side: &Value| match spec.value(&self.field) {
+            Some(SpecValue::Number(number)) => side.as_f64() == Some(number),
+            Some(SpecValue::Word(word)) => side == word,
+            None => spec.variant().map_or(side == UNNAMED && spec.label() == UNNAMED, |v| side == v.word()),
+        };
+        [&self.a, &self.b].into_iter().position(is)
+    }
+
+    /// What the summary of a run tells of the number; `None` where the run has none.
+    pub(super) fn glance(&self, run: &Summary, metric: &Metric) -> Option<Glance> {
+        let figure = run.metrics.get(metric.name)?;
+        let known = |value, reached| Some(Reading { run: run.id, value, reached });
+        let (got_there, reading) = match self.at {
+            At::Last => (Some(true), known(figure.last, true)),
+            At::Best => (Some(true), known(figure.best.unwrap_or(figure.last), true)),
+            At::Reach => match figure.best.map(|best| self.is_enough(metric, best)) {
+                Some(true) => (Some(true), self.milestone(run).and_then(|epoch| known(epoch.into(), true))),
+                // The earliest epoch at which it still might.
+                Some(false) => (Some(false), known(f64::from(run.epoch) + 1.0, false)),
+                None => (None, None),
+            },
+        };
+        Some(Glance { run: run.id, epochs: run.epoch, got_there, reading })
+    }
+
+    /// The epoch at which a run reached the threshold, where its summary counts that.
+    fn milestone(&self, run: &Summary) -> Option<u32> {
+        let named = |m: &&Milestone| self.metric == "test_accuracy" && Some(m.test_accuracy) == self.threshold;
+        run.reached.get(MILESTONES.iter().find(named)?.metric.name).copied()
+    }
+
+    fn is_enough(&self, metric: &Metric, value: f64) -> bool {
+        self.threshold.is_some_and(|threshold| match metric.higher_is_better {
+            Some(false) => value <= threshold,
+            _ => value >= threshold,
+        })
+    }
+
+    /// The number, read in the run's log where a glance didn't tell it; `None` where it isn't there.
+    pub(super) fn reading(
+        &self,
+        glance: Glance,
+        metric: &Metric,
+        log: &impl Fn(RunId) -> Option<Course>,
+    ) -> Option<Reading> {
+        let Glance { run, reading: None, .. } = glance else { return glance.reading };
+        let course = log(run)?;
+        let first = course.of(metric).find(|(_, value)| self.is_enough(metric, *value));
+        let epoch = first.map_or(course.epochs.last()?.epoch + 1, |(epoch, _)| epoch);
+        Some(Reading { run, value: epoch.into(), reached: first.is_some() })
+    }
+}
+
+/// What is known of a run without its log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Glance {
+    run: RunId,
+    /// Epochs done.
+    epochs: u32,
+    /// Whether it reached the threshold, true where there is none; `None` where the log has to say.
+    pub(super) got_there: Option<bool>,
+    reading: Option<Reading>,
+}
+
+impl Glance {
+    /// Whether it says more than that of another run with the same settings: that the threshold was reached, or for how long
+    /// it was not.
+    pub(super) fn says_more_than(&self, other: &Glance) -> bool {
+        let weight = |glance: &Glance| match glance.got_there {
+            Some(true) => (2, 0),
+            None => (1, glance.epochs),
+            Some(false) => (0, glance.epochs),
+        };
+        weight(self) > weight(other)
     }
 }
 
@@ -227,14 +295,6 @@ pub(crate) struct Reading {
     pub(crate) value: f64,
     /// Whether the threshold was reached; true where there is none.
     pub(crate) reached: bool,
-}
-
-impl Reading {
-    /// Whether it says more than that of another run with the same settings: that the threshold was reached, or for how long
-    /// it was not.
-    pub(super) fn says_more_than(&self, other: &Reading) -> bool {
-        !other.reached && (self.reached || self.value > other.value)
-    }
 }
 
 #[cfg(test)]
@@ -266,8 +326,18 @@ mod tests {
             Asked { b: "0.1".into(), ..asked("best", "test_accuracy", "") },
             Asked { field: "seed".into(), ..asked("best", "test_accuracy", "") },
             Asked { a: "much".into(), ..asked("best", "test_accuracy", "") },
+            // What no run can be asked to do.
+            Asked { field: "variant".into(), a: "deep".into(), b: "v1.0".into(), ..asked("best", "test_accuracy", "") },
+            Asked { field: "lr".into(), a: "5000".into(), ..asked("best", "test_accuracy", "") },
+            Asked { field: "train_images".into(), a: "1.5".into(), ..asked("best", "test_accuracy", "") },
+            asked("reach", "test_accuracy", "98"),
         ] {
-            assert!(matches!(Claim::from_query(&wrong), Err(Error::BadRequest(_))), "{wrong:?}");
+            assert!(matches!(Claim::from_query(&wrong), Err(Error::Spec(_))), "{wrong:?}");
         }
+        for share in ["0.975", "97.5%", "97.5 %"] {
+            let claim = Claim::from_query(&asked("reach", "test_accuracy", share)).unwrap();
+            assert_eq!(claim.threshold, Some(0.975), "{share}");
+        }
+        assert!(Asked::read(vec![("thresold".into(), "0.9".into())]).is_err());
     }
 }

@@ -50,6 +50,8 @@ fn cell(value: &Value) -> String {
         Value::Text(text) => text.to_string(),
         Value::Tags(tags) => tags.join(" "),
     };
+    // A spreadsheet would take a text that begins like this for a formula; static/js/csv.js does the same.
+    let text = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text };
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -66,6 +68,8 @@ mod tests {
         let columns = columns(Some("name,seed,tags,accuracy,created,reason")).unwrap();
         assert_eq!(csv_head(&columns), "name,seed,tags,test_accuracy,created,reason\n");
         let text = csv(&columns, &[Arc::new(run)]);
+        let formula = Summary { name: "=1+1".into(), ..(*runs()[1]).clone() };
+        assert!(csv(&columns, &[Arc::new(formula)]).starts_with("'=1+1,"), "no spreadsheet computes it");
         assert_eq!(text, "\"a \"\"b\"\",\nc\",0,x y,0.14285714285714285,1970-01-01T00:00:00Z,\n");
     }
 }

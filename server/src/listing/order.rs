@@ -7,6 +7,9 @@ use crate::store::RunId;
 use std::cmp::Ordering;
 use std::str::FromStr;
 
+/// Characters of a text that a list is sorted by, so that a cursor fits into an address; a name has as many at most.
+const KEY_CHARS: usize = 120;
+
 /// How a list is ordered.
 #[derive(Clone, Copy, Debug)]
 pub struct Sort {
@@ -20,12 +23,18 @@ pub struct Sort {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Key {
     Number(f64),
-    /// Lower case.
+    /// Lower case, and no longer than a cursor may be.
     Text(String),
     None,
 }
 
-/// The last run of a page, as it was sorted.
+impl Key {
+    fn text(text: &str) -> Key {
+        Key::Text(text.chars().take(KEY_CHARS).collect::<String>().to_lowercase())
+    }
+}
+
+/// The last entry of a page, as it was sorted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cursor {
     pub(super) key: Key,
@@ -82,25 +91,25 @@ impl Sort {
             Value::Number(number) => Key::Number(number),
             Value::Time(time) => Key::Number(time as f64),
             Value::Flag(flag) => Key::Number(flag.into()),
-            Value::Text(text) => Key::Text(text.to_lowercase()),
-            Value::Tags(tags) => Key::Text(tags.join(" ").to_lowercase()),
+            Value::Text(text) => Key::text(&text),
+            Value::Tags(tags) => Key::text(&tags.join(" ")),
         }
     }
+}
 
-    /// Which of two comes first: by key, what isn't known last in either direction; of equals the newer.
-    pub(super) fn order(self, (a, a_id): (&Key, RunId), (b, b_id): (&Key, RunId)) -> Ordering {
-        let keys = match (a, b) {
-            (Key::None, Key::None) => Ordering::Equal,
-            (Key::None, _) => return Ordering::Greater,
-            (_, Key::None) => return Ordering::Less,
-            (Key::Number(a), Key::Number(b)) => a.total_cmp(b),
-            (Key::Text(a), Key::Text(b)) => a.cmp(b),
-            (Key::Number(_), Key::Text(_)) => Ordering::Less,
-            (Key::Text(_), Key::Number(_)) => Ordering::Greater,
-        };
-        let keys = if self.descending { keys.reverse() } else { keys };
-        keys.then(b_id.cmp(&a_id))
-    }
+/// Which of two comes first: by key, what isn't known last in either direction; of equals the newer.
+pub(super) fn order(descending: bool, (a, a_id): (&Key, RunId), (b, b_id): (&Key, RunId)) -> Ordering {
+    let keys = match (a, b) {
+        (Key::None, Key::None) => Ordering::Equal,
+        (Key::None, _) => return Ordering::Greater,
+        (_, Key::None) => return Ordering::Less,
+        (Key::Number(a), Key::Number(b)) => a.total_cmp(b),
+        (Key::Text(a), Key::Text(b)) => a.cmp(b),
+        (Key::Number(_), Key::Text(_)) => Ordering::Less,
+        (Key::Text(_), Key::Number(_)) => Ordering::Greater,
+    };
+    let keys = if descending { keys.reverse() } else { keys };
+    keys.then(b_id.cmp(&a_id))
 }
 
 impl std::fmt::Display for Sort {

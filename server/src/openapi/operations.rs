@@ -1,6 +1,6 @@
 //! Every address for programs: what it does, takes, answers, and how it can fail.
 
-use super::builder::Api;
+use super::builder::{Api, Operation};
 use super::requests::{edit_request, fork_request, pixels, request};
 use crate::alignment::Aligned;
 use crate::claims::{self, ClaimsAnswer};
@@ -129,7 +129,8 @@ pub(super) fn all(api: &mut Api) {
         .gives::<Summary>(200, "it is back")
         .fails(409, "another run of that id has taken its place")
         .no_run();
-    api.get("/trash", "The runs in the trash, last deleted first").gives::<lifecycle::Trash>(200, "the runs").or_page();
+    let trash = api.get("/trash", "The runs in the trash, last deleted first");
+    paged(trash.gives::<lifecycle::Trash>(200, "a page of them"));
     api.get("/runs/{id}/metrics", "Metrics by epoch")
         .query("format", json!({"enum": ["json", "csv"]}), "Otherwise as `Accept` says.")
         .query("points", points(), "Few points of each series instead of all epochs.")
@@ -171,13 +172,13 @@ pub(super) fn all(api: &mut Api) {
         .answers(200, "text/event-stream", event(), "the lines of the logs, each with its run")
         .fails(400, "no or too many runs, or not a position")
         .no_run();
-    api.get("/sweeps", "The newest sweeps").gives::<Sweeps>(200, "the sweeps, 100 at most").or_page();
+    paged(api.get("/sweeps", "The sweeps, newest first").gives::<Sweeps>(200, "a page of them"));
     for (path, what) in [("/sweeps/{id}", "A sweep by groups"), ("/groups", "Any runs by groups")] {
         let operation = api.get(path, what);
         let operation = if path == "/groups" {
             operation.query("runs", ids(QUEUE), "1 to 100 ids joined by commas.")
         } else {
-            operation
+            operation.query("archived", json!({"enum": ["true", "false"]}), "Archived runs are left out unless said.")
         };
         operation
             .query(
@@ -185,10 +186,12 @@ pub(super) fn all(api: &mut Api) {
                 json!({"type": "string", "examples": ["variant,lambda"]}),
                 "Fields joined by commas; all that differ but the seed unless said.",
             )
+            .query("shape", text(), "How the page draws its curves: band, range or lines.")
             .query("metric", metric(), "The metric of the curves: test_accuracy unless said.")
             .gives::<Grouped>(200, "the groups and the runs")
             .or_page()
             .fails(400, "an unknown field or metric")
+            .fails(422, "an unknown parameter")
             .fails(404, "no such sweep or run");
     }
     api.post("/sweeps/{id}/stop", "Stop those of a sweep's runs that aren't over")
@@ -204,17 +207,18 @@ pub(super) fn all(api: &mut Api) {
         .query("b", text(), "B's value.")
         .query("metric", metric(), "The metric.")
         .query("at", json!({"enum": ["reach", "best", "last"]}), "Where it is read.")
-        .query("threshold", json!({"type": "number"}), "What has to be reached, where `at` is reach.")
+        .query("threshold", text(), "What has to be reached, where `at` is reach: 0.98 or 98%.")
         .query("direction", json!({"enum": ["lower", "higher"]}), "Which way A differs; the better way unless said.")
         .query(
             "sweep",
             // An empty field of the page's form says nothing.
             json!({"anyOf": [{"type": "string", "format": "uuid"}, {"const": ""}]}),
-            "Only this sweep's runs; else the newest 200 that finished.",
+            "Only this sweep's runs; else all.",
         )
+        .query("archived", json!({"enum": ["true", "false"]}), "Whether archived runs count: they don't unless said.")
         .gives::<ClaimsAnswer>(200, "the claims, each with its pairs and its verdict")
         .or_page()
-        .fails(400, "a claim that makes no sense")
+        .fails(422, "a claim that makes no sense, or an unknown parameter")
         .fails(404, "there is no sweep of that id");
     api.get("/diff", "Several runs side by side")
         .query("runs", ids(6), "1 to 6 ids joined by commas.")
@@ -276,4 +280,15 @@ pub(super) fn all(api: &mut Api) {
         json!({"type": "object"}),
         "this document",
     );
+}
+
+/// A list that pages by cursor.
+fn paged(operation: Operation<'_>) {
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 1000});
+    operation
+        .query("cursor", json!({"type": "string"}), "`next` of the page before.")
+        .query("limit", limit, "How many a page holds: 100 unless said.")
+        .or_page()
+        .fails(400, "not a cursor, or no such limit")
+        .fails(422, "an unknown parameter");
 }

@@ -1,9 +1,10 @@
 //! The page that puts sentences to the test.
 
 use super::plan::count;
-use crate::claims::{At, Claim, Direction, Finding, Reading, Tested, Verdict, fields};
+use crate::claims::{At, Claim, ClaimsAnswer, Direction, Finding, Reading, Tested, Verdict, fields};
 use crate::error::Error;
 use crate::groups::metric;
+use crate::stats::Sample;
 use crate::text;
 use askama::Template;
 use serde_json::Value;
@@ -17,6 +18,9 @@ pub(crate) struct ClaimsPage {
     claims: Vec<ClaimView>,
     /// The sweep that the runs are taken from; empty where all count.
     sweep: String,
+    /// `1 234 finished runs`
+    witnesses: String,
+    archived: bool,
     form: ClaimForm,
     version: &'static str,
 }
@@ -24,6 +28,8 @@ pub(crate) struct ClaimsPage {
 struct ClaimView {
     sentence: String,
     findings: Vec<FindingView>,
+    /// How many settings with pairs are not shown.
+    more: usize,
 }
 
 struct FindingView {
@@ -35,6 +41,8 @@ struct FindingView {
     reason: String,
     /// What both sides share, in words.
     settings: String,
+    /// What is left out; empty where nothing is.
+    left_out: String,
     a: String,
     b: String,
     /// `epochs`
@@ -75,13 +83,16 @@ struct ClaimForm {
 
 impl ClaimsPage {
     /// The claims as tested; `sweep` is empty unless they rest on one sweep's runs.
-    pub(crate) fn new(claims: &[Tested], sweep: &str) -> Result<ClaimsPage, Error> {
+    pub(crate) fn new(answer: &ClaimsAnswer, sweep: &str) -> Result<ClaimsPage, Error> {
+        let ClaimsAnswer { claims, witnesses, archived } = answer;
         let first = claims.first().map(|tested| &tested.claim).cloned();
         let first = first.or_else(|| Claim::presets().into_iter().next());
         let first = first.ok_or_else(|| Error::Internal("there is no claim to test".into()))?;
         Ok(ClaimsPage {
             claims: claims.iter().map(ClaimView::new).collect::<Result<_, _>>()?,
             sweep: sweep.into(),
+            witnesses: count(*witnesses, "finished run"),
+            archived: *archived,
             form: ClaimForm {
                 fields: fields().collect(),
                 metrics: METRICS.iter().map(|m| (m.name, m.label, m.name == first.metric)).collect(),
@@ -93,7 +104,10 @@ impl ClaimsPage {
                     At::Best => "best",
                     At::Last => "last",
                 },
-                threshold: first.threshold.map(|t| t.to_string()).unwrap_or_default(),
+                threshold: match (first.threshold, metric(first.metric)?) {
+                    (None, _) => String::new(),
+                    (Some(threshold), metric) => text::short_metric(metric, threshold),
+                },
                 direction: if first.direction == Direction::Lower { "lower" } else { "higher" },
             },
             version: env!("CARGO_PKG_VERSION"),
@@ -105,7 +119,8 @@ impl ClaimView {
     fn new(tested: &Tested) -> Result<ClaimView, Error> {
         let metric = metric(tested.claim.metric)?;
         let findings = tested.findings.iter().map(|finding| FindingView::new(&tested.claim, finding, metric));
-        Ok(ClaimView { sentence: tested.claim.sentence.clone(), findings: findings.collect() })
+        let more = tested.settings_total.saturating_sub(tested.findings.len());
+        Ok(ClaimView { sentence: tested.claim.sentence.clone(), findings: findings.collect(), more })
     }
 }
 
@@ -127,7 +142,7 @@ impl FindingView {
             b_url: format!("/runs/{}", pair.b.run),
             difference: pair.difference.map_or_else(
                 || "says nothing".into(),
-                |d| if pair.a.reached && pair.b.reached { value(d) } else { format!("{} or further", value(d)) },
+                |d| if pair.bound { format!("{} or further", value(d)) } else { value(d) },
             ),
             class: match pair.difference.map(|d| d * towards) {
                 Some(d) if d > 0.0 => "for",
@@ -146,6 +161,10 @@ impl FindingView {
             class,
             reason: reason(claim, finding, value),
             settings: worded_settings(finding),
+            left_out: match finding.pairs_total - finding.pairs.len() {
+                0 => String::new(),
+                more => format!("{} are looked at, and {more} more are here.", count(finding.pairs.len(), "pair")),
+            },
             a: claim.side(&claim.a),
             b: claim.side(&claim.b),
             unit: if epochs { "epochs" } else { metric.unit },
@@ -159,60 +178,79 @@ impl FindingView {
 /// Why the verdict is what it is.
 fn reason(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> String {
     let usable = finding.paired.map_or(0, |p| p.differences.n);
-    let Some((paired, [low, high])) = finding.paired.and_then(|p| Some((p, p.differences.interval?))) else {
+    let Some(paired) = finding.paired.filter(|_| finding.verdict != Verdict::TooFewPairs) else {
         return format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair"));
     };
-    let interval = format!("the 95 % interval of the mean difference goes from {} to {}", value(low), value(high));
+    let pairs = count(usable, "pair");
     let p = paired.p_lower.min(paired.p_higher);
     let towards = if (p == paired.p_lower) == (claim.direction == Direction::Lower) { "for" } else { "against" };
-    match finding.verdict {
-        Verdict::TooFewPairs => format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair")),
-        Verdict::Supported | Verdict::Contradicted => {
-            format!(
-                "Over {} {interval}, all on one side of zero, and the sign-flip test {towards} the claim has p = {p:.3}.",
-                count(usable, "pair")
-            )
-        }
-        Verdict::Undecided if low <= 0.0 && high >= 0.0 => {
-            format!("Over {} {interval}: zero lies within.", count(usable, "pair"))
-        }
-        Verdict::Undecided => {
-            format!(
-                "Over {} {interval}, but the sign-flip test {towards} the claim has p = {p:.3}, more than 0.05.",
-                count(usable, "pair")
-            )
-        }
+    let decided = finding.verdict != Verdict::Undecided;
+    let Some([low, high]) = paired.differences.interval else {
+        let short = if decided { "" } else { ", more than 0.05" };
+        return format!(
+            "Over {pairs}, {} of them “or further”, which no interval can be made of: the sign-flip test of the signs alone \
+             {towards} the claim has p = {p:.3}{short}.",
+            finding.bounds
+        );
+    };
+    let interval = format!("the 95 % interval of the mean difference goes from {} to {}", value(low), value(high));
+    if decided {
+        return format!(
+            "Over {pairs} {interval}, all on one side of zero, and the sign-flip test {towards} the claim has p = {p:.3}."
+        );
+    }
+    match low <= 0.0 && high >= 0.0 {
+        true => format!("Over {pairs} {interval}: zero lies within."),
+        false => format!(
+            "Over {pairs} {interval}, but the sign-flip test {towards} the claim has p = {p:.3}, more than 0.05."
+        ),
     }
 }
 
 fn worded_settings(finding: &Finding) -> String {
+    if finding.settings.is_empty() {
+        return "no run that counts is on either side: finished, no fork, not archived, and with this metric".into();
+    }
     let said = FIELDS.iter().filter_map(|f| Some((f.name, finding.settings.get(f.name)?)));
     let said = said.filter(|(name, _)| !matches!(*name, "dataset" | "device"));
     let said = said.map(|(name, value)| format!("{name} {}", text::plain(value))).collect::<Vec<_>>().join(", ");
-    match &finding.data {
-        Some(data) => format!("{data}, {said}"),
-        None => "no run of either side has finished here yet".into(),
-    }
+    let data = text::data(finding.data.as_deref(), finding.data_digest.as_deref());
+    format!("{data}, {said}")
 }
 
 fn facts(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> Vec<(&'static str, String)> {
     let Some(paired) = finding.paired else { return Vec::new() };
-    let interval =
-        |i: Option<[f64; 2]>| text::or_dash(i.map(|[low, high]| format!("{} to {}", value(low), value(high))));
+    let interval = |[low, high]: [f64; 2]| format!("{} to {}", value(low), value(high));
     let (for_it, against_it) = match claim.direction {
         Direction::Lower => (paired.p_lower, paired.p_higher),
         Direction::Higher => (paired.p_higher, paired.p_lower),
     };
-    vec![
-        ("pairs that count", paired.differences.n.to_string()),
-        ("mean difference", value(paired.differences.mean)),
-        ("standard deviation", text::or_dash(paired.differences.sd.map(|sd| value(sd).trim_start_matches('+').into()))),
-        ("95 % t interval", interval(paired.differences.interval)),
-        ("95 % bootstrap interval", interval(paired.bootstrap)),
-        ("effect size d_z", text::or_dash(paired.effect_size.map(|d| text::signed(d, 2)))),
-        ("sign-flip test, p for the claim", format!("{for_it:.3}")),
-        ("sign-flip test, p against it", format!("{against_it:.3}")),
-    ]
+    let Sample { n, mean, sd, interval: t_interval, .. } = paired.differences;
+    // A mean over bounds is one, too, where all of them leave room on its own side.
+    let mut bounds = finding.pairs.iter().filter(|pair| pair.bound).filter_map(|pair| pair.difference);
+    let outward = bounds.all(|bound| bound * mean > 0.0);
+    let mean = match (finding.bounds, outward) {
+        (0, _) => Some(value(mean)),
+        (_, true) => Some(format!("{} or further", value(mean))),
+        (_, false) => None,
+    };
+    let test = if finding.bounds > 0 {
+        ("sign test, p for the claim", "sign test, p against it")
+    } else {
+        ("sign-flip test, p for the claim", "sign-flip test, p against it")
+    };
+    let facts = [
+        ("pairs that count", Some(n.to_string())),
+        ("of them “or further”", (finding.bounds > 0).then(|| finding.bounds.to_string())),
+        ("mean difference", mean),
+        ("standard deviation", sd.map(|sd| value(sd).trim_start_matches('+').into())),
+        ("95 % t interval", t_interval.map(interval)),
+        ("95 % bootstrap interval", paired.bootstrap.map(interval)),
+        ("effect size d_z", paired.effect_size.map(|d| text::signed(d, 2))),
+        (test.0, Some(format!("{for_it:.3}"))),
+        (test.1, Some(format!("{against_it:.3}"))),
+    ];
+    facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn offer(claim: &Claim, finding: &Finding) -> Option<Offer> {

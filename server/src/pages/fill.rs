@@ -208,8 +208,15 @@ fn circumstances(state: &RunState) -> Vec<SpecRow> {
 impl AgainView {
     fn new(state: &RunState, host: &str) -> AgainView {
         let request = request::again(&state.summary.name, &state.summary.spec);
-        let json = serde_json::to_string(&request).unwrap_or_default();
-        let curl = format!("curl -X POST http://{host}/runs -H 'Content-Type: application/json' -d {}", quoted(&json));
+        let curl = |path: &str, request: &Map<String, Value>| {
+            let json = quoted(&serde_json::to_string(request).unwrap_or_default());
+            format!("curl -X POST http://{host}{path} -H 'Content-Type: application/json' -d {json}")
+        };
+        if let Some(fork) = &state.summary.fork {
+            let mut request = request;
+            request.insert("epoch".into(), fork.epoch.into());
+            return AgainView { form_url: None, curl: curl(&format!("/runs/{}/fork", fork.run), &request), cli: None };
+        }
         let flags = FIELDS.iter().filter_map(|field| {
             let value = text::plain(request.get(field.name)?);
             let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
@@ -217,7 +224,8 @@ impl AgainView {
             Some(format!(" --{} {value}", field.name.replace('_', "-")))
         });
         let cli = format!("centerscope train{} --out my-run", flags.collect::<String>());
-        AgainView { form_url: format!("/?from={}#new", state.summary.id), curl, cli }
+        let form_url = Some(format!("/?from={}#new", state.summary.id));
+        AgainView { form_url, curl: curl("/runs", &request), cli: Some(cli) }
     }
 }
 

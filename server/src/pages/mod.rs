@@ -254,12 +254,12 @@ pub struct RunView {
 
 /// How to ask for a run again.
 pub struct AgainView {
-    /// The form, filled.
-    pub form_url: String,
+    /// The form, filled; `None` of a fork, which no form starts again.
+    pub form_url: Option<String>,
     /// As a request.
     pub curl: String,
-    /// On the command line.
-    pub cli: String,
+    /// On the command line; `None` of a fork, which begins with another run's checkpoint.
+    pub cli: Option<String>,
 }
 
 /// Where a forked run comes from.

@@ -3,10 +3,10 @@
 use super::StatusView;
 use super::plan::count;
 use crate::error::Error;
-use crate::groups::{Group, metric};
+use crate::groups::{APART, Group, metric};
 use crate::state::Status;
 use crate::stats::Sample;
-use crate::sweeps::{Grouped, Member};
+use crate::sweeps::{Grouped, Member, Seen};
 use crate::text;
 use askama::Template;
 use trainer::measure::{METRICS, Metric};
@@ -22,6 +22,12 @@ pub(crate) struct SweepPage {
     title: String,
     /// `12 finished, 1 running, 2 waiting`
     standing: String,
+    /// `All saw MNIST (3fa9c1d2).`
+    data: String,
+    /// How many runs of the sweep are archived and left out.
+    archived: usize,
+    /// Whether archived runs were asked for.
+    archived_too: bool,
     /// Where the same comes as JSON.
     url: String,
     /// The ids joined by commas, where the page is not of a sweep.
@@ -39,7 +45,7 @@ pub(crate) struct SweepPage {
     /// `Test accuracy`
     metric: &'static str,
     /// Heads of the groups' columns and of the runs' last ones.
-    columns: Vec<&'static str>,
+    columns: Vec<&'static Metric>,
     /// One row a group.
     groups: Vec<GroupRow>,
     /// The fields in which the runs differ.
@@ -53,6 +59,8 @@ struct Choice {
     name: &'static str,
     label: &'static str,
     chosen: bool,
+    /// Whether nobody can choose otherwise.
+    fixed: bool,
 }
 
 struct GroupRow {
@@ -79,8 +87,8 @@ struct MemberRow {
 }
 
 impl SweepPage {
-    /// The runs of `grouped`.
-    pub(crate) fn new(grouped: &Grouped) -> Result<SweepPage, Error> {
+    /// The runs of `grouped`, which has a sweep's archived ones where they are `archived_too`.
+    pub(crate) fn new(grouped: &Grouped, archived_too: bool) -> Result<SweepPage, Error> {
         let chosen = metric(grouped.metric)?;
         let mut columns = COLUMNS.iter().map(|name| metric(name)).collect::<Result<Vec<_>, _>>()?;
         if !COLUMNS.contains(&chosen.name) {
@@ -91,10 +99,14 @@ impl SweepPage {
         let active = grouped.runs.iter().any(|run| !run.summary.status.is_over());
         let pairs = ["seed", "variant"].iter().all(|name| grouped.varied.contains(name));
         let groupable = grouped.varied.iter().copied();
-        let field = |name| Choice { name, label: name, chosen: grouped.by.contains(&name) };
+        let field =
+            |name| Choice { name, label: name, chosen: grouped.by.contains(&name), fixed: APART.contains(&name) };
         Ok(SweepPage {
             title: if grouped.sweep.is_some() { format!("Sweep of {number}") } else { format!("{number} by groups") },
             standing: standing(|status| grouped.runs.iter().filter(|run| run.summary.status == *status).count()),
+            data: worded_data(&grouped.data),
+            archived: grouped.archived,
+            archived_too,
             given: grouped.sweep.is_none().then_some(ids),
             url: grouped.url.clone(),
             stop_url: grouped.sweep.as_ref().filter(|_| active).map(|id| format!("/sweeps/{id}/stop")),
@@ -103,15 +115,28 @@ impl SweepPage {
             fields: groupable.map(field).collect(),
             metrics: METRICS
                 .iter()
-                .map(|m| Choice { name: m.name, label: m.label, chosen: m.name == chosen.name })
+                .map(|m| Choice { name: m.name, label: m.label, chosen: m.name == chosen.name, fixed: false })
                 .collect(),
             metric: chosen.label,
-            columns: columns.iter().map(|m| m.label).collect(),
+            columns: columns.clone(),
             groups: grouped.groups.iter().enumerate().map(|(i, group)| group_row(i, group, &columns, chosen)).collect(),
             varied: grouped.varied.clone(),
             runs: grouped.runs.iter().map(|run| member_row(run, &grouped.varied, &columns)).collect(),
             version: env!("CARGO_PKG_VERSION"),
         })
+    }
+}
+
+fn worded_data(seen: &[Seen]) -> String {
+    let name = |seen: &Seen| text::data(Some(&seen.name), seen.digest.as_deref());
+    match seen {
+        [] => String::new(),
+        [one] => format!("Images: {}.", name(one)),
+        several => {
+            let said = several.iter().map(|seen| format!("{} in {}", name(seen), count(seen.runs, "run")));
+            let said = said.collect::<Vec<_>>().join(", ");
+            format!("These runs saw different images, which no group mixes: {said}.")
+        }
     }
 }
 

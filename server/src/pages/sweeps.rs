@@ -17,8 +17,8 @@ const NAMED: usize = 6;
 pub(crate) struct SweepsPage {
     /// `12 sweeps`
     total: String,
-    /// How many older ones are left out.
-    older: usize,
+    /// Where the older ones are that this page leaves out.
+    more: Option<String>,
     rows: Vec<SweepRow>,
     version: &'static str,
 }
@@ -41,7 +41,7 @@ impl SweepsPage {
     pub(crate) fn new(list: &Sweeps) -> SweepsPage {
         SweepsPage {
             total: count(list.total, "sweep"),
-            older: list.total - list.sweeps.len(),
+            more: list.next.as_deref().map(|next| text::next_page("/sweeps", next)),
             rows: list.sweeps.iter().map(SweepRow::new).collect(),
             version: env!("CARGO_PKG_VERSION"),
         }

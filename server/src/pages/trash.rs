@@ -2,7 +2,7 @@
 
 use super::StatusView;
 use super::plan::count;
-use crate::lifecycle::TrashedRun;
+use crate::lifecycle::{Trash, TrashedRun};
 use crate::text;
 use askama::Template;
 
@@ -10,8 +10,10 @@ use askama::Template;
 #[derive(Template)]
 #[template(path = "trash.html")]
 pub(crate) struct TrashPage {
-    /// `2 runs, 7.6 MB`
+    /// `2 runs, 7.6 MB`; without a size where there are more than the page has.
     total: String,
+    /// Where the others are.
+    more: Option<String>,
     runs: Vec<TrashRow>,
     version: &'static str,
 }
@@ -29,9 +31,10 @@ struct TrashRow {
 }
 
 impl TrashPage {
-    /// The runs, as they come.
-    pub(crate) fn new(runs: &[TrashedRun]) -> TrashPage {
-        let bytes = runs.iter().map(|run| run.size_bytes).sum();
+    /// A page of the trash.
+    pub(crate) fn new(trash: &Trash) -> TrashPage {
+        let Trash { runs, next, total } = trash;
+        let size = || text::size(runs.iter().map(|run| run.size_bytes).sum());
         let row = |run: &TrashedRun| TrashRow {
             id: run.id.to_string(),
             name: text::or_dash(run.name.clone()),
@@ -43,7 +46,11 @@ impl TrashPage {
             restore_url: run.restore_url.clone(),
         };
         TrashPage {
-            total: format!("{}, {}", count(runs.len(), "run"), text::size(bytes)),
+            total: match runs.len() == *total {
+                true => format!("{}, {}", count(*total, "run"), size()),
+                false => count(*total, "run"),
+            },
+            more: next.as_deref().map(|next| text::next_page("/trash", next)),
             runs: runs.iter().map(row).collect(),
             version: env!("CARGO_PKG_VERSION"),
         }

@@ -58,12 +58,6 @@ pub(super) fn contains(text: &str, lower: &str) -> bool {
     text.to_lowercase().contains(lower)
 }
 
-pub(super) fn number(text: &str) -> Option<f64> {
-    // Read as a power of ten, since a division would round once more: 98.12% is 0.9812.
-    let plain = text.strip_suffix('%').map(|digits| format!("{}e-2", digits.trim()));
-    plain.as_deref().unwrap_or(text.trim()).parse::<f64>().ok().filter(|n| n.is_finite())
-}
-
 /// The span of time that a text means, in milliseconds since 1970-01-01 UTC.
 pub(super) fn moment(text: &str, now_ms: u64) -> Option<(u64, u64)> {
     let day = |start: u64| (start, start + DAY_MS);

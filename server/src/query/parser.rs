@@ -1,10 +1,11 @@
 //! From tokens to a tree, by the grammar of [`super`], with an error that says what was expected where.
 
 use super::QueryError;
-use super::literal::{Literal, moment, number};
+use super::literal::{Literal, moment};
 use super::node::{Node, OPS, Op, Part, allowed, ops};
 use super::tokens::{Token, TokenKind, at, tokens};
 use crate::fields::{self, Field, Kind};
+use crate::text;
 use std::ops::Range;
 
 /// Parentheses and nots within each other at most.
@@ -171,7 +172,15 @@ impl Parser<'_> {
             }
             Kind::Text | Kind::Word | Kind::Tags | Kind::Curve => Literal::Text(text.to_lowercase(), text.into()),
             Kind::Number => {
-                number(text).map(Literal::Number).ok_or_else(|| wrong("a number like 0.98 or 98%".into()))?
+                // `98 %`, as pages write it.
+                let percent = bare && self.tokens.get(self.next + 1).is_some_and(|token| token.is_word("%"));
+                let (written, share) =
+                    (if percent { format!("{text}%") } else { text.into() }, text::is_share(&field.name));
+                let expected = if share { text::SHARE } else { "a number like 0.98 or 98%" };
+                let number = text::parsed(&written).filter(|n| !share || (0.0..=1.0).contains(n));
+                let number = number.ok_or_else(|| wrong(expected.into()))?;
+                self.next += usize::from(percent);
+                Literal::Number(number)
             }
             Kind::Flag => match text.to_ascii_lowercase().as_str() {
                 "true" => Literal::Flag(true),

@@ -17,6 +17,12 @@ pub(super) enum TokenKind {
     Sign,
 }
 
+impl Token {
+    pub(super) fn is_word(&self, text: &str) -> bool {
+        self.kind == TokenKind::Word(text.into())
+    }
+}
+
 pub(super) fn tokens(source: &str) -> Result<Vec<Token>, QueryError> {
     let mut tokens = Vec::new();
     let mut rest = source.char_indices().peekable();

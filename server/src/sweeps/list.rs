@@ -2,12 +2,14 @@
 
 use crate::App;
 use crate::error::{Error, wants_html};
-use crate::groups::{settings, varied};
+use crate::groups::{differing, traits};
+use crate::listing::Paging;
 use crate::pages::sweeps::SweepsPage;
+use crate::parameters::Pairs;
 use crate::state::Summary;
 use crate::views;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::VARY;
 use axum::response::{IntoResponse, Response};
@@ -17,14 +19,13 @@ use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Sweeps of one answer.
-const MOST: usize = 100;
-
 /// Sweeps, the newest first. One whose runs are all archived is left out.
 #[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Sweeps {
-    /// The newest, 100 at most.
+    /// The newest, or those after the cursor.
     pub(crate) sweeps: Vec<Sweep>,
+    /// The cursor of the next page; `null` at the end.
+    pub(crate) next: Option<String>,
     /// How many there are.
     pub(crate) total: usize,
 }
@@ -42,7 +43,7 @@ pub(crate) struct Sweep {
     pub(crate) runs: usize,
     /// How many of them stand where, by status.
     pub(crate) statuses: BTreeMap<&'static str, usize>,
-    /// The settings in which its runs differ.
+    /// The settings in which its runs differ, and `data` or `fork` where they do.
     pub(crate) varied: Vec<Varied>,
     /// The best test accuracy of all epochs of all its runs, 0 to 1.
     pub(crate) best_test_accuracy: Option<f64>,
@@ -60,9 +61,14 @@ pub(crate) struct Varied {
 }
 
 /// `GET /sweeps`
-pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Error> {
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    Query(pairs): Query<Pairs>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let paging = Paging::read(pairs)?;
     views::refresh(&app).await?;
-    let sweeps = tokio::task::spawn_blocking(move || Sweeps::of(&app.registry.summaries())).await?;
+    let sweeps = tokio::task::spawn_blocking(move || Sweeps::of(&app.registry.summaries(), &paging)).await?;
     match wants_html(&headers) {
         true => views::page(&SweepsPage::new(&sweeps)),
         false => Ok(([(VARY, "Accept")], Json(sweeps)).into_response()),
@@ -70,23 +76,27 @@ pub(crate) async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
 }
 
 impl Sweeps {
-    fn of(newest_first: &[Arc<Summary>]) -> Sweeps {
-        let mut found: Vec<(&str, Vec<&Summary>)> = Vec::new();
+    fn of(newest_first: &[Arc<Summary>], paging: &Paging) -> Sweeps {
+        // Each with its first run: it is as old as that, whatever was added to it.
+        let mut found: Vec<(&str, &Summary, Vec<&Summary>)> = Vec::new();
         let mut places = HashMap::new();
         for run in newest_first {
             let Some(id) = run.sweep.as_deref() else { continue };
             let place = *places.entry(id).or_insert(found.len());
             if place == found.len() {
-                found.push((id, Vec::new()));
+                found.push((id, run, Vec::new()));
             }
-            found[place].1.push(run);
+            found[place].1 = run;
+            found[place].2.push(run);
         }
-        found.retain(|(_, runs)| runs.iter().any(|run| !run.archived));
-        let sweep = |(id, mut runs): (&str, Vec<&Summary>)| {
+        found.retain(|(.., runs)| runs.iter().any(|run| !run.archived));
+        let total = found.len();
+        let (page, next) = paging.latest(found, |(_, first, _)| (first.created_ms, first.id));
+        let sweep = |(id, _, mut runs): (&str, &Summary, Vec<&Summary>)| {
             runs.reverse();
             Sweep::of(id, &runs)
         };
-        Sweeps { total: found.len(), sweeps: found.into_iter().take(MOST).map(sweep).collect() }
+        Sweeps { sweeps: page.into_iter().map(sweep).collect(), next, total }
     }
 }
 
@@ -96,7 +106,7 @@ impl Sweep {
         for run in oldest_first {
             *statuses.entry(run.status.word()).or_default() += 1;
         }
-        let asked = oldest_first.iter().map(|run| settings(&run.spec)).collect::<Vec<_>>();
+        let asked = oldest_first.iter().map(|run| traits(run)).collect::<Vec<_>>();
         let values = |field: &'static str| {
             let mut values: Vec<Value> = Vec::new();
             for (_, value) in asked.iter().flatten().filter(|(name, _)| *name == field) {
@@ -112,7 +122,7 @@ impl Sweep {
             name: given_name(oldest_first),
             runs: oldest_first.len(),
             statuses,
-            varied: varied(oldest_first.iter().map(|run| &run.spec)).into_iter().map(values).collect(),
+            varied: differing(oldest_first.iter().copied()).into_iter().map(values).collect(),
             best_test_accuracy: oldest_first.iter().filter_map(|run| run.best_test_accuracy).reduce(f64::max),
             created_ms: oldest_first.iter().map(|run| run.created_ms).min().unwrap_or_default(),
         }
