@@ -1,6 +1,6 @@
 //! A sentence put to the test: one setting against another, in runs that differ in nothing else, paired by seed.
 //!
-//! Two witnesses have to agree before a verdict is spoken: the 95 % t interval of the mean difference must lie wholly on
+//! Two tests have to agree before a verdict is spoken: the 95 % t interval of the mean difference must lie wholly on
 //! one side of zero, and the one-sided sign-flip test, which assumes no distribution, must come to 0.05 or less. With five
 //! pairs that takes five differences of one sign; with fewer no verdict is possible, and none is given. Where a difference
 //! is but a bound there is nothing to make an interval of, and the sign-flip test of the signs speaks alone.
@@ -53,7 +53,7 @@ pub(crate) struct Pair {
     pub(crate) a: Reading,
     /// B's number.
     pub(crate) b: Reading,
-    /// A − B; `null` where neither reached the threshold.
+    /// A − B; `null` where neither reached the threshold, or where the one that didn't may yet have been the earlier.
     pub(crate) difference: Option<f64>,
     /// Whether that is a bound, since one of them never got there: the true difference is that or further from zero.
     pub(crate) bound: bool,
@@ -129,6 +129,8 @@ pub(crate) async fn read(
     let claims = if asked.is_bare() { Claim::presets() } else { vec![Claim::from_query(&asked)?] };
     views::refresh(&app).await?;
     let sweep = asked.sweep.clone();
+    let turn = app.clone();
+    let _turn = turn.claims.acquire().await?;
     let answer = tokio::task::spawn_blocking(move || {
         let runs = match asked.sweep.as_str() {
             "" => app.registry.summaries(),
@@ -298,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn both_witnesses_have_to_agree() {
+    fn both_tests_have_to_agree() {
         assert_eq!(verdict_of(&[-1.0, -2.0, -1.0, -2.0, -1.0]), Verdict::Supported);
         assert_eq!(verdict_of(&[1.0, 2.0, 1.0, 2.0, 1.0]), Verdict::Contradicted);
         assert_eq!(verdict_of(&[-1.0, -2.0, 1.0, -2.0, -1.0]), Verdict::Undecided);

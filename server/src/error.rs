@@ -93,6 +93,12 @@ pub enum Error {
     Internal(String),
 }
 
+impl From<tokio::sync::AcquireError> for Error {
+    fn from(_: tokio::sync::AcquireError) -> Error {
+        Error::Unavailable("the server is about to end".into())
+    }
+}
+
 /// Marks a response as a failure that [`render`] may word anew.
 #[derive(Clone, Debug)]
 struct Problem {

@@ -123,6 +123,8 @@ pub struct App {
     pub archives: Arc<Semaphore>,
     /// Turns to make a replay.
     pub replays: Semaphore,
+    /// Turns to test claims.
+    pub claims: Semaphore,
     /// What is remembered for `/metrics`.
     pub monitor: Monitor,
     /// The courses of runs that are over, as far as groups and claims asked for them.

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub const STREAMS_OF_ONE: usize = 64;
 pub const ARCHIVES: usize = 8;
 /// Replays that are made at once, the others wait; training needs the processor, too.
 pub const REPLAYS: usize = 2;
+/// Claims that are tested at once, the others wait: one may read the logs of hundreds of runs.
+pub const CLAIMS: usize = 1;
 /// Requests that create or resume runs: this many at once …
 pub const CREATIONS: f64 = 60.0;
 /// … and then this many a second.
@@ -224,20 +226,32 @@ impl Shares {
     /// # Errors
     /// It has as many as it may: how many.
     fn enter(&mut self, client: IpAddr, most: usize) -> Result<(), usize> {
-        let own = self.0.get(&client).copied().unwrap_or(0);
-        if own >= most && !client.to_canonical().is_loopback() {
-            return Err(own);
+        let own = self.0.entry(Shares::of(client)).or_default();
+        if *own >= most && !client.to_canonical().is_loopback() {
+            return Err(*own);
         }
-        self.0.insert(client, own + 1);
+        *own += 1;
         Ok(())
     }
 
     fn leave(&mut self, client: IpAddr) {
+        let client = Shares::of(client);
         if let Some(own) = self.0.get_mut(&client) {
             *own -= 1;
             if *own == 0 {
                 self.0.remove(&client);
             }
+        }
+    }
+
+    /// Whose share it is: an IPv6 host has all addresses of its network, a /64, to choose from.
+    fn of(client: IpAddr) -> IpAddr {
+        match client {
+            IpAddr::V6(address) if !address.is_loopback() => {
+                let [a, b, c, d, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+            }
+            other => other,
         }
     }
 }
@@ -378,10 +392,13 @@ mod tests {
     #[test]
     fn no_address_but_this_machine_takes_all_connections() {
         let connections = Arc::new(Connections::default());
-        let [near, far, other] = ["127.0.0.1", "192.0.2.1", "2001:db8::1"].map(|ip| Client(ip.parse().unwrap()));
+        let [near, far, other, beside] =
+            ["127.0.0.1", "192.0.2.1", "2001:db8::1", "2001:db8::2"].map(|ip| Client(ip.parse().unwrap()));
         let mut held = (0..CONNECTIONS_OF_ONE).map(|_| connections.enter(far).unwrap()).collect::<Vec<_>>();
         assert!(connections.enter(far).is_none());
         held.push(connections.enter(other).unwrap());
+        held.extend((1..CONNECTIONS_OF_ONE).map(|_| connections.enter(beside).unwrap()));
+        assert!(connections.enter(other).is_none(), "neighbours share");
         held.extend((0..=CONNECTIONS_OF_ONE).map(|_| connections.enter(near).unwrap()));
         held.remove(0);
         assert!(connections.enter(far).is_some(), "one was let go of");

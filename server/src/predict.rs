@@ -126,8 +126,7 @@ pub(crate) async fn predict(
         return Err(Error::NotFound("the run has no epoch yet: try again when its first is done".into()));
     }
     let epoch = asked.epoch.unwrap_or(summary.epoch).min(summary.epoch);
-    let closed = |_| Error::Unavailable("the server is about to end".into());
-    let _turn = app.networks.turns.acquire().await.map_err(closed)?;
+    let _turn = app.networks.turns.acquire().await?;
     let ready = match app.networks.get((run.id, epoch)) {
         Some(ready) => ready,
         None => load(&app, &run, epoch).await?,

@@ -45,8 +45,7 @@ pub(crate) async fn read(
     for run in &runs {
         states.push(run.state().await?);
     }
-    let closed = |_| Error::Unavailable("the server is about to end".into());
-    let _turn = app.replays.acquire().await.map_err(closed)?;
+    let _turn = app.replays.acquire().await?;
     let made_ms = now_ms();
     let maker = app.clone();
     let page = tokio::task::spawn_blocking(move || page(&maker, &runs, states, made_ms)).await??;

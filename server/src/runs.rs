@@ -112,9 +112,12 @@ pub enum RecordError {
 
 /// What helps where the disk refuses.
 fn remedy(error: &io::Error) -> &'static str {
-    match lacks_handles(error) {
-        true => "allow the server more open files with `ulimit -n`, or start it with fewer --watchers or --jobs",
-        false => {
+    if lacks_handles(error) {
+        return "allow the server more open files with `ulimit -n`, or start it with fewer --watchers or --jobs";
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound => "its folder was moved or deleted while the server ran: put it back",
+        _ => {
             "free some space, where there is a trash with `centerscope trash empty`, or check the folder's permissions"
         }
     }
@@ -224,7 +227,7 @@ impl Run {
         Some(Run::with(id, folder, Memory::Summary(summary.into()), Pen::Down))
     }
 
-    /// The digest of the images that a run began with, as its log has it.
+    /// The digest of the images that a run saw when it last started, as its log has it.
     fn digest_seen(folder: &RunFolder) -> Option<String> {
         let lines = folder.log_lines().ok()?;
         let starts = lines.iter().rev().filter(|line| line.contains("\"started\""));

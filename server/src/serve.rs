@@ -3,7 +3,7 @@
 use crate::auth::{Auth, SHORTEST};
 use crate::config::Config;
 use crate::datasets::Datasets;
-use crate::limits::{ARCHIVES, Bucket, CREATIONS, CREATIONS_PER_S, REPLAYS, Room, Streams};
+use crate::limits::{ARCHIVES, Bucket, CLAIMS, CREATIONS, CREATIONS_PER_S, REPLAYS, Room, Streams};
 use crate::monitor::Monitor;
 use crate::recorder;
 use crate::registry::Registry;
@@ -115,6 +115,7 @@ impl Server {
             creations,
             archives: Arc::new(Semaphore::new(ARCHIVES)),
             replays: Semaphore::new(REPLAYS),
+            claims: Semaphore::new(CLAIMS),
             monitor,
             courses: Default::default(),
             networks: Default::default(),

@@ -172,7 +172,7 @@ fn grouped(asked: &Asked, sweep: Option<String>, url: String, courses: &[Course]
         }
     };
     by.extend(APART.into_iter().filter(|name| varied.contains(name)));
-    by.sort_by_key(|name| FIELDS.iter().position(|field| field.name == *name).unwrap_or(FIELDS.len()));
+    by.sort_by_key(|name| (FIELDS.iter().position(|field| field.name == *name).unwrap_or(FIELDS.len()), *name));
     by.dedup();
     let metric = metric(asked.metric.as_deref().unwrap_or("test_accuracy"))?;
     let groups = group(courses, &by, metric);

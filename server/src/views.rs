@@ -15,6 +15,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use trainer::data::GENERATED_NAME;
 use trainer::spec::DatasetChoice;
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -118,14 +119,12 @@ pub(crate) fn compared(app: &App, pairs: Vec<(String, String)>) -> Result<Vec<Ar
     Ok(runs)
 }
 
-const GENERATED: &str = "generated digits";
-
 /// What a run saw, by name; before it has read that, what it was told to take.
 fn data_name(run: &Summary) -> Option<&str> {
     run.data_name.as_deref().or(match run.spec.dataset {
         DatasetChoice::Auto => None,
         DatasetChoice::Mnist => Some("MNIST"),
-        DatasetChoice::Generated => Some(GENERATED),
+        DatasetChoice::Generated => Some(GENERATED_NAME),
     })
 }
 
@@ -135,7 +134,7 @@ fn other_images(a: &Summary, b: &Summary) -> bool {
     match (&a.data_digest, &b.data_digest) {
         (Some(a), Some(b)) => a != b,
         _ if a.data_name.is_some() && b.data_name.is_some() => a.data_name != b.data_name,
-        _ => data_name(a).zip(data_name(b)).is_some_and(|(a, b)| (a == GENERATED) != (b == GENERATED)),
+        _ => data_name(a).zip(data_name(b)).is_some_and(|(a, b)| (a == GENERATED_NAME) != (b == GENERATED_NAME)),
     }
 }
 

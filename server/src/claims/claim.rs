@@ -152,7 +152,8 @@ impl Claim {
             ("", At::Best | At::Last) => None,
             (text, _) => {
                 let share = text::is_share(metric.name);
-                let number = text::parsed(text).filter(|number| !share || (0.0..=1.0).contains(number));
+                let fits = |number: &f64| if share { (0.0..=1.0).contains(number) } else { !text.ends_with('%') };
+                let number = text::parsed(text).filter(fits);
                 let expected = if share { text::SHARE } else { "the number to be reached" };
                 Some(number.ok_or_else(|| wrong("threshold", text, expected))?)
             }
@@ -331,6 +332,7 @@ mod tests {
             Asked { field: "lr".into(), a: "5000".into(), ..asked("best", "test_accuracy", "") },
             Asked { field: "train_images".into(), a: "1.5".into(), ..asked("best", "test_accuracy", "") },
             asked("reach", "test_accuracy", "98"),
+            asked("reach", "train_loss", "98 %"),
         ] {
             assert!(matches!(Claim::from_query(&wrong), Err(Error::Spec(_))), "{wrong:?}");
         }

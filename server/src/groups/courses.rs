@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use trainer::event::EpochReport;
 use trainer::measure::{METRICS, Metric};
 
-/// Epochs that are kept at most, of all runs together; about 25 MB.
+/// Epochs that are kept at most, of all runs together, a run without any counting as one; about 25 MB.
 const MOST_EPOCHS: usize = 100_000;
 
 /// The metrics of an epoch, in the order of [`METRICS`].
@@ -66,9 +66,25 @@ pub(crate) struct Courses(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Each with the last event that it holds: a run that goes on, or is edited, has a later one.
-    courses: BTreeMap<RunId, (u64, Arc<[Epoch]>)>,
+    courses: BTreeMap<RunId, KeptCourse>,
     epochs: usize,
+    /// How often one was asked for or kept.
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct KeptCourse {
+    /// The last event that it holds: a run that goes on, or is edited, has a later one.
+    seq: u64,
+    epochs: Arc<[Epoch]>,
+    /// When it was last asked for, in uses.
+    used: u64,
+}
+
+impl KeptCourse {
+    fn size(&self) -> usize {
+        self.epochs.len().max(1)
+    }
 }
 
 impl Courses {
@@ -78,10 +94,8 @@ impl Courses {
     /// Its log can't be read.
     pub(crate) fn of(&self, run: &Run) -> Result<Course, ReadError> {
         let summary = run.summary();
-        if let Some((seq, epochs)) = self.kept().courses.get(&run.id)
-            && *seq == summary.seq
-        {
-            return Ok(Course { epochs: epochs.clone(), summary });
+        if let Some(epochs) = self.kept().get(run.id, summary.seq) {
+            return Ok(Course { epochs, summary });
         }
         let course = Course::from(run.read()?);
         if !summary.status.is_over() {
@@ -98,16 +112,23 @@ impl Courses {
 }
 
 impl Kept {
+    fn get(&mut self, id: RunId, seq: u64) -> Option<Arc<[Epoch]>> {
+        let course = self.courses.get_mut(&id).filter(|course| course.seq == seq)?;
+        self.uses += 1;
+        course.used = self.uses;
+        Some(course.epochs.clone())
+    }
+
     fn keep(&mut self, id: RunId, seq: u64, epochs: &Arc<[Epoch]>) {
-        self.epochs += epochs.len();
-        if let Some((_, replaced)) = self.courses.insert(id, (seq, epochs.clone())) {
-            self.epochs -= replaced.len();
-        }
-        // The oldest runs go first.
+        self.uses += 1;
+        let course = KeptCourse { seq, epochs: epochs.clone(), used: self.uses };
+        self.epochs += course.size();
+        self.epochs -= self.courses.insert(id, course).map_or(0, |replaced| replaced.size());
+        // Those go first that nobody has asked for the longest.
         while self.epochs > MOST_EPOCHS
-            && let Some((_, (_, gone))) = self.courses.pop_first()
+            && let Some(id) = self.courses.iter().min_by_key(|(_, course)| course.used).map(|(id, _)| *id)
         {
-            self.epochs -= gone.len();
+            self.epochs -= self.courses.remove(&id).map_or(0, |gone| gone.size());
         }
     }
 }
@@ -129,8 +150,9 @@ mod tests {
         kept.keep(ids[0], 2, &epochs(half));
         assert_eq!((kept.courses.len(), kept.epochs), (1, half));
         kept.keep(ids[1], 1, &epochs(half));
-        kept.keep(ids[2], 1, &epochs(1));
-        assert_eq!(kept.courses.keys().collect::<Vec<_>>(), [&ids[1], &ids[2]], "the oldest is gone");
+        assert!(kept.get(ids[0], 2).is_some() && kept.get(ids[1], 2).is_none(), "another event is another course");
+        kept.keep(ids[2], 1, &epochs(0));
+        assert_eq!(kept.courses.keys().collect::<Vec<_>>(), [&ids[0], &ids[2]], "the one that was asked for stays");
         assert_eq!(kept.epochs, half + 1);
     }
 }

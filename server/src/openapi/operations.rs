@@ -218,6 +218,7 @@ pub(super) fn all(api: &mut Api) {
         .query("archived", json!({"enum": ["true", "false"]}), "Whether archived runs count: they don't unless said.")
         .gives::<ClaimsAnswer>(200, "the claims, each with its pairs and its verdict")
         .or_page()
+        .fails(400, "a parameter that is given twice")
         .fails(422, "a claim that makes no sense, or an unknown parameter")
         .fails(404, "there is no sweep of that id");
     api.get("/diff", "Several runs side by side")

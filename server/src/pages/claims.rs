@@ -235,7 +235,7 @@ fn facts(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> Vec
         (_, false) => None,
     };
     let test = if finding.bounds > 0 {
-        ("sign test, p for the claim", "sign test, p against it")
+        ("sign-flip test of the signs, p for the claim", "sign-flip test of the signs, p against it")
     } else {
         ("sign-flip test, p for the claim", "sign-flip test, p against it")
     };

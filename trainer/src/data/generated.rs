@@ -20,11 +20,14 @@ const SEED: u64 = 0x00d1_6175;
 /// Straight pieces between two control points.
 const PIECES: usize = 6;
 
+/// What people read.
+pub const NAME: &str = "generated digits";
+
 /// The generated digits: always the same ones, on every machine and any number of threads.
 pub(super) fn dataset() -> Dataset {
     let train = images(0, TRAIN_IMAGES);
     let test = images(TRAIN_IMAGES, TEST_IMAGES);
-    Dataset::new("generated", "generated digits", train, test)
+    Dataset::new("generated", NAME, train, test)
 }
 
 /// Images `first` to `first + count` of the endless sequence of generated digits.

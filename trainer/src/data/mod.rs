@@ -15,7 +15,7 @@ mod idx;
 mod templates;
 
 pub use centring::like_mnist;
-pub use generated::TRAIN_IMAGES as GENERATED_IMAGES;
+pub use generated::{NAME as GENERATED_NAME, TRAIN_IMAGES as GENERATED_IMAGES};
 
 use crate::event::DataInfo;
 use crate::spec::DatasetChoice;

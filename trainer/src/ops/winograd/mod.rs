@@ -56,9 +56,10 @@ impl Plan {
         let enough = if large { images_of(LARGE_GROUP_TILES) } else { GROUP_NUMBERS / numbers_per_image };
         // Not so large that threads run out of groups, unless the batch is tiny.
         let images = enough.min(shape.batch.div_ceil(GROUPS)).max(images_of(GROUP_TILES)).clamp(1, shape.batch);
-        // Threads work on a group each; a group that has to be alone they share.
         let open = (OPEN_NUMBERS / (images * numbers_per_image)).max(1);
-        Plan { shape, images, mapped: if open == 1 { 1 } else { images }, open }
+        // Threads work on a group each; where that leaves some without, they share them.
+        let mapped = if open < rayon::current_num_threads() { 1 } else { images };
+        Plan { shape, images, mapped, open }
     }
 
     fn tiles_per_image(self) -> usize {
