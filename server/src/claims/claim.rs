@@ -149,8 +149,9 @@ impl Claim {
             other => return Err(wrong("at", other, "reach, best or last")),
         };
         let threshold = match (asked.threshold.trim(), at) {
-            ("", At::Best | At::Last) => None,
-            (text, _) => {
+            // The form sends what stands in the field all the same.
+            (_, At::Best | At::Last) => None,
+            (text, At::Reach) => {
                 let share = text::is_share(metric.name);
                 let fits = |number: &f64| if share { (0.0..=1.0).contains(number) } else { !text.ends_with('%') };
                 let number = text::parsed(text).filter(fits);
@@ -158,7 +159,6 @@ impl Claim {
                 Some(number.ok_or_else(|| wrong("threshold", text, expected))?)
             }
         };
-        let threshold = threshold.filter(|_| at == At::Reach);
         let better = match (at, metric.higher_is_better) {
             (At::Reach, _) | (_, Some(false)) => Direction::Lower,
             _ => Direction::Higher,
