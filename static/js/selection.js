@@ -40,15 +40,19 @@ export class Selection {
     return true;
   }
 
+  /** What run `r` reported of an epoch; null of a run that saw other images: its image i is not the one that is asked about. */
+  #report(r, epoch) {
+    return this.#alike.includes(this.#runs[r]) ? reportAt(this.#runs[r], epoch) : null;
+  }
+
   /** The reports that a rule asks about: [{run, report}…]. */
   #reports(rule) {
     const list = needs(rule).flatMap(({ now, before }, r) => {
-      const run = this.#runs[r];
-      const report = now ? reportAt(run, rule.epoch) : null;
-      return [report, before && report ? reportAt(run, report.epoch - 1) : null].map((report) => ({ run, report }));
+      const report = now ? this.#report(r, rule.epoch) : null;
+      return [report, before && report ? this.#report(r, report.epoch - 1) : null].map((report) => ({ run: this.#runs[r], report }));
     });
     const outline = rule.area?.indices ? null : rule.area?.outline;
-    if (outline) list.push({ run: this.#runs[outline.run], report: reportAt(this.#runs[outline.run], outline.epoch) });
+    if (outline) list.push({ run: this.#runs[outline.run], report: this.#report(outline.run, outline.epoch) });
     return list.filter(({ report }) => report);
   }
 
@@ -70,13 +74,13 @@ export class Selection {
     const guess = (run, report) => (report ? predictAll(report.geometry, shown(run, report)) : []);
     const guesses = needs(rule).map(({ now, before }, r) => {
       const run = this.#runs[r];
-      const report = now ? reportAt(run, rule.epoch) : null;
-      return report ? { now: guess(run, report), before: before ? guess(run, reportAt(run, report.epoch - 1)) : [] } : NOTHING;
+      const report = now ? this.#report(r, rule.epoch) : null;
+      return report ? { now: guess(run, report), before: before ? guess(run, this.#report(r, report.epoch - 1)) : [] } : NOTHING;
     });
     const { area } = rule;
     if (area && !area.indices) {
       const { run, epoch } = area.outline;
-      const report = reportAt(this.#runs[run], epoch);
+      const report = this.#report(run, epoch);
       area.indices = report ? insideOutline(area.outline, { ...shown(this.#runs[run], report), labels }) : [];
     }
     return evaluate(rule, { n: this.#count(split), labels, guesses });
@@ -86,8 +90,14 @@ export class Selection {
     return commonData(this.#runs);
   }
 
+  /** The runs that saw the images in question. */
+  get #alike() {
+    const data = this.#data;
+    return this.#runs.filter((run) => run.data?.digest === data?.digest);
+  }
+
   /** How many images a split has, in the run that saw most of them. */
   #count(split) {
-    return Math.max(...this.#runs.map((run) => (split === "train" ? run.train_images : run.data?.test_images) ?? 0));
+    return Math.max(...this.#alike.map((run) => (split === "train" ? run.train_images : run.data?.test_images) ?? 0));
   }
 }

@@ -160,6 +160,21 @@ test("a strip of ten thousand needs as many elements as one of fifty", () => {
   assert.deepEqual(columnsInSight(0, 1300, 3), [0, 3]);
 });
 
+test("a run that saw other images has no say in a selection", async () => {
+  const { report } = shown([], []);
+  const saw = (id, digest, n) => ({ id, data: { set: "s", digest, test_images: n }, history: [{ ...report, epoch: 1 }] });
+  const points = (x) => ({ n: x.length, x, y: x.map(() => 0) });
+  const runs = [saw("other", "z", 2000), saw("a", "y", 3), saw("b", "y", 3)];
+  const selection = new Selection(runs, slowStore({ "other/1": points([-1, -1, -1]), "a/1": points([1, 1, -1]), "b/1": points([1, -1, -1]) }));
+  const chosen = async (rule) => (await selection.choose({ ...anything(3, 1), ...rule }, "test")) && selection.indices;
+  assert.deepEqual(await chosen({ label: 1, not: true }), [0], "no image beyond the third");
+  assert.equal(selection.words, "1 of 3 test images selected");
+  assert.deepEqual(await chosen({ disagree: true }), [1]);
+  assert.deepEqual(await chosen({ runs: ["wrong", "", ""] }), [], "whatever is asked of it");
+  const outline = { run: 0, epoch: 1, polygon: [[-2, -1], [2, -1], [2, 1], [-2, 1]], hidden: [] };
+  assert.deepEqual(await chosen({ area: { indices: null, outline } }), []);
+});
+
 /** A store of embeddings that are not here until they are asked for. */
 function slowStore(embeddings) {
   const here = new Map();
