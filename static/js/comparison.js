@@ -175,8 +175,12 @@ export class Comparison {
   #viewed(source, view) {
     if (this.#options.scale !== "own")
       for (const panel of this.panels) if (panel !== source) panel.scatter.setView(view);
-    this.controls.update(this.#options, this.#zoomed);
+    this.#showControls();
     this.#onChange(false);
+  }
+
+  #showControls() {
+    this.controls.update({ ...this.#options, reference: this.#reference.index }, this.#zoomed);
   }
 
   get #zoomed() {
@@ -286,10 +290,10 @@ export class Comparison {
     this.clock.newest = Math.max(0, ...this.runs.map(newestEpoch));
     const { epoch } = this.clock;
     this.epoch = epoch;
-    this.controls.update(this.#options, this.#zoomed);
+    for (const panel of this.panels) panel.refused = refusal(panel.run.data, this.data);
+    this.#showControls();
     for (const panel of this.panels) {
       panel.scatter.setStyle(this.#options);
-      panel.refused = refusal(panel.run.data, this.data);
       if (panel.refused && panel.shown) panel.clear();
       this.#nameAxes(panel);
       panel.update(epoch);
@@ -371,9 +375,11 @@ export class Comparison {
     if (data.set === "generated") badge.title = "Digits that the program draws itself, not MNIST";
   }
 
-  /** The panel whose plane the others are laid over. */
+  /** The panel whose plane the others are laid over: the chosen one, or the first where nobody sees that one's. */
   get #reference() {
-    return this.panels[this.#options.reference] ?? this.panels[0];
+    const shown = this.panels.filter((panel) => !panel.refused);
+    const chosen = this.panels[this.#options.reference];
+    return shown.includes(chosen) ? chosen : shown[0];
   }
 
   #nameAxes(panel) {

@@ -25,7 +25,7 @@ async fn a_run_that_turns_out_to_see_other_images_is_not_drawn() {
     let told = start("mnist");
     assert_eq!(site.get_page(&format!("/compare?runs={generated},{told}")).status, 422);
 
-    let url = format!("/compare?runs={generated},{}", waiting.join(","));
+    let url = format!("/compare?runs={generated},{}&scale=aligned", waiting.join(","));
     open(&browser, &site, &url).await;
     let points = |counts: [usize; 3]| {
         format!(
@@ -47,6 +47,20 @@ async fn a_run_that_turns_out_to_see_other_images_is_not_drawn() {
     );
     assert_eq!((&notes[1], &notes[2]), (&json!(""), &json!("")));
     assert_eq!(site.get_page(&url).status, 422);
+    // Nor is the other laid over a plane that nobody sees.
+    let axes = "[...document.querySelectorAll('.plot-axes')].map((axes) => axes.innerText)";
+    browser.until(&format!("{axes}[1] === 'raw axes, the others are laid over them'")).await;
+    browser.until(&format!("{axes}[2].startsWith('laid over ')")).await;
+    assert_eq!(browser.value("document.querySelector('[aria-label=\"Laid over\"]').selectedIndex").await, 1);
+
+    // All the others: of the twenty images that are shown.
+    browser.click("[title^=\"Select images by label\"]").await;
+    browser.until("document.querySelector('.filters select')?.offsetParent").await;
+    browser.choose(".filters select", 0, "3").await;
+    let selected = format!("{STATE}.comparison.selected");
+    browser.until(&format!("{selected} === 2")).await;
+    browser.click("[title^=\"Selects all the others\"]").await;
+    browser.until(&format!("{selected} === 18")).await;
     browser.assert_silent().await;
 }
 
