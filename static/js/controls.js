@@ -38,8 +38,11 @@ export class Controls {
           class: `chip class-${k}`,
           title: `Digit ${k}: click shows or hides, double click or Alt (Alt+Enter) shows it alone`,
           onclick: (event) => this.#show(k, event.altKey || event.detail === 2),
-          // With Alt, no browser makes a click of it.
-          onkeydown: (event) => event.altKey && event.key === "Enter" && this.#show(k, true),
+          onkeydown: (event) => {
+            if (!event.altKey || event.key !== "Enter") return;
+            event.preventDefault(); // a click of it, too, would take it back
+            this.#show(k, true);
+          },
         },
         h("i", { class: "swatch" }),
         String(k),
