@@ -25,6 +25,8 @@ export class DrawPanel {
   #key = "";
   #busy = false;
   #again = false;
+  #byHand = false; // whether the reader changed what is asked about since it was told
+  #told = ""; // what the networks took it for then
 
   /** `comparison`: the one whose networks look at the drawing. */
   constructor(element, comparison) {
@@ -101,7 +103,7 @@ export class DrawPanel {
     const key = open ? this.panels.map((panel) => reportAt(panel.run, epoch)?.epoch ?? 0).join() : "";
     if (key === this.#key) return;
     this.#key = key;
-    if (open) this.#ask();
+    if (open) this.#ask(false);
     else this.#forget();
   }
 
@@ -130,6 +132,7 @@ export class DrawPanel {
     if (!source) return;
     try {
       this.#image = { index, pixels: await greyPixels(source) };
+      this.#told = "";
     } catch {
       return say(this.hint, `Test image ${index} could not be loaded: choose one from 0 to ${this.#on.total() - 1}.`);
     }
@@ -159,13 +162,18 @@ export class DrawPanel {
   #forget() {
     this.seen.getContext("2d").clearRect(0, 0, SIDE, SIDE);
     say(this.time, "");
+    this.#told = "";
     for (const result of this.results) result.forget();
     say(this.hint, this.#mode === "draw" ? "Draw a digit: it is centred and sized as MNIST's are, and every network looks at it while you draw. Or click a point to take its image." : "Choose a test image by its number, or click a point.");
   }
 
-  /** Asks every network about what is there now. While one answer is under way, only the newest question waits. */
-  async #ask() {
+  /**
+   * Asks every network about what is there now. While one answer is under way, only the newest question waits. `byHand`: by
+   * the reader's doing, not the clock's.
+   */
+  async #ask(byHand = true) {
     if (!this.#open) return;
+    this.#byHand ||= byHand;
     if (this.#busy) return void (this.#again = true);
     const bytes = this.#input();
     if (!bytes) return this.#forget();
@@ -178,11 +186,11 @@ export class DrawPanel {
     this.#busy = false;
     if (this.#again) {
       this.#again = false;
-      this.#ask();
+      this.#ask(false);
       if (!this.#busy) return; // there is nothing to ask about any more
     }
     if (!this.#open) return;
-    if (!this.#busy) this.#on.announce(this.results.flatMap(({ panel }, r) => answers[r]?.probabilities ? `${panel.label}: ${answers[r].prediction}` : []).join(", "));
+    if (!this.#busy && this.#byHand) this.#tell(answers);
     // All in one frame: to draw the first would hold up those that are still to come.
     this.results.forEach((result, r) => result.show(answers[r], !this.#busy));
     const seen = answers.find((answer) => answer?.pixels);
@@ -192,6 +200,14 @@ export class DrawPanel {
     const image = context.createImageData(SIDE, SIDE);
     seen.pixels.forEach((grey, i) => image.data.set([grey, grey, grey, 255], 4 * i));
     context.putImageData(image, 0, 0);
+  }
+
+  /** Says what the networks take it for, where that is news. */
+  #tell(answers) {
+    const taken = this.results.flatMap(({ panel }, r) => (answers[r]?.probabilities ? `${panel.label}: ${answers[r].prediction}` : [])).join(", ");
+    this.#byHand = false;
+    if (taken !== this.#told) this.#on.announce(taken);
+    this.#told = taken;
   }
 
   /** What was asked last, and the answers once all are there, for tests. */

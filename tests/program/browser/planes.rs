@@ -142,8 +142,11 @@ async fn a_drawn_digit_lands_in_every_plot() {
     browser.value(&format!("({slider}.value = 60, {slider}.dispatchEvent(new Event('input')))")).await;
     browser.until(&format!("{answers}[0] && {answers}[0].embedding[0] !== {}", seen[0]["embedding"][0])).await;
     browser.value("document.activeElement.blur()").await;
+    // The reader hears of what is put in, not of what the clock does to it.
+    browser.value("(() => { document.querySelector('[data-role=announcement]').textContent = ''; })()").await;
     browser.press(&Key::Left).await;
     browser.until(&at(1)).await;
+    assert_eq!(browser.value("document.querySelector('[data-role=announcement]').innerText").await, "");
 
     // Drawn by hand, far off the middle: the networks see it in MNIST's layout.
     press_button(&browser, "Draw").await;
@@ -152,6 +155,7 @@ async fn a_drawn_digit_lands_in_every_plot() {
     let pad = place_of(&browser, ".sketch", 0).await;
     browser.drag((pad.x + 30.0, pad.y + 30.0), (pad.x + 30.0, pad.y + 120.0)).await;
     browser.until(&at(1)).await;
+    browser.until("document.querySelector('[data-role=announcement]').innerText.split(', ').length === 3").await;
     let pixels = browser.value(&format!("{answers}[0].pixels")).await;
     let pixels = serde_json::from_value::<Vec<u8>>(pixels).unwrap();
     let rows =
