@@ -36,6 +36,11 @@ export function groupCells(group, columns, metric) {
   return [`${done} of ${group.runs.length}`, ...cells, spread(metric, group.finished[metric]?.best)];
 }
 
+/** What only the server's page lays out: a row for each run, a column and a box for each field in which they differ. Pure. */
+export function layout({ runs, varied }) {
+  return [...runs.map((run) => run.id), ...varied].join();
+}
+
 /** Keeps the page up to date; `showConnection(status, seconds)` says how the stream stands. */
 export async function keepGroups(root, showConnection) {
   const choices = role(root, "choices");
@@ -87,7 +92,12 @@ export async function keepGroups(root, showConnection) {
     missed = document.hidden;
     if (missed) return; // nobody looks
     const followed = active().map((run) => run.id).join();
+    const laidOut = layout(data);
     data = await load(root).catch(() => data);
+    if (layout(data) !== laidOut) {
+      role(root, "members").closest("form").reset(); // the browser gives ticks back by their place, not by their run
+      return void location.reload();
+    }
     showTables(root, data);
     show();
     if (active().map((run) => run.id).join() !== followed) reopen();

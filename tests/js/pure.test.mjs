@@ -17,7 +17,7 @@ import { afterClick } from "../../static/js/controls.js";
 import { numbersOf, planned, refused, requestOf, startLabel } from "../../static/js/run-form.js";
 import { axisOf, fieldColumns } from "../../static/js/axis.js";
 import { curvesOf, fewer } from "../../static/js/group-curves.js";
-import { groupCells, standing } from "../../static/js/groups.js";
+import { groupCells, layout, standing } from "../../static/js/groups.js";
 import { within } from "../../static/js/parallel.js";
 import { glyphOf } from "../../static/js/marks.js";
 import { shade } from "../../static/js/confusion.js";
@@ -431,5 +431,8 @@ test("a sweep's tables are told anew from its numbers, as the server's page has 
   assert.deepEqual(cells.map((cell) => cell.replaceAll("\u202f", " ")), ["2 of 3", "97.50 % ± 0.10 %", "0.5000", "–", "98.00 % ± 0.20 %"]);
   assert.equal(groupCells({ runs: ["a"], finished: {} }, [], "train_loss")[0], "0 of 1");
   assert.equal(standing(["FINISHED", "SCHEDULED", "KILLED", "FINISHED"].map((status) => ({ status }))), "2 finished, 1 waiting, 1 stopped");
+  const page = { runs: [{ id: "a" }, { id: "b" }], varied: ["seed"] };
+  assert.notEqual(layout({ ...page, varied: ["seed", "data"] }), layout(page), "a column more");
+  assert.notEqual(layout({ ...page, runs: [{ id: "a" }] }), layout(page), "a row less");
   assert.deepEqual([fewer({ n: 2 }, group), fewer({ n: 3 }, group), fewer(undefined, group)], [" of 2 of 3", null, null], "where a mean is of fewer runs it says so");
 });
