@@ -26,7 +26,7 @@ struct Files;
 const MAIN: &str = "main.js";
 /// The style sheets, one after the other: a later one has the last word.
 const STYLES: &str = "css/all.css";
-const SHEETS: [&str; 15] = [
+const SHEETS: [&str; 19] = [
     "vendor/uPlot.min.css",
     "css/tokens.css",
     "css/page.css",
@@ -37,7 +37,11 @@ const SHEETS: [&str; 15] = [
     "css/draw.css",
     "css/charts.css",
     "css/tables.css",
-    "css/runs.css",
+    "css/filter.css",
+    "css/grid.css",
+    "css/in-place.css",
+    "css/bulk.css",
+    "css/dialogs.css",
     "css/save.css",
     "css/form.css",
     "css/groups.css",
