@@ -72,8 +72,13 @@ pub(crate) async fn several(
 
 /// The runs that are named, without those that lost their folders: their streams would break off again and again.
 async fn present(app: &Arc<App>, ids: &str, most: usize) -> Result<Vec<Arc<Run>>, Error> {
-    views::refresh(app).await?;
-    listed(app, ids, most)
+    let runs = listed(app, ids, most)?;
+    // One that trains notices by itself, and its streams are what many come and go for.
+    if runs.iter().any(|run| run.status().is_over()) {
+        views::refresh(app).await?;
+        return listed(app, ids, most);
+    }
+    Ok(runs)
 }
 
 /// Where to go on: `Last-Event-ID` first, since a browser that connects anew repeats the address as it was.
