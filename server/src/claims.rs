@@ -129,8 +129,8 @@ pub(crate) async fn read(
     let claims = if asked.is_bare() { Claim::presets() } else { vec![Claim::from_query(&asked)?] };
     views::refresh(&app).await?;
     let sweep = asked.sweep.clone();
-    let turn = app.clone();
-    let _turn = turn.claims.acquire().await?;
+    let _turn = app.claims.acquire().await?;
+    let app = app.clone();
     let answer = tokio::task::spawn_blocking(move || {
         let runs = match asked.sweep.as_str() {
             "" => app.registry.summaries(),

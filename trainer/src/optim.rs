@@ -26,9 +26,9 @@ impl Sgd {
     /// # Errors
     /// If a gradient has another shape than its variable.
     pub fn step(&self, gradients: &GradStore, lr: f64) -> Result<()> {
-        for (variable, velocity) in &self.variables {
+        for (variable, _) in &self.variables {
             if let Some(gradient) = gradients.get(variable) {
-                momentum_step(variable, velocity, Gradient::Tensor(gradient), lr, self.momentum)?;
+                self.step_one(variable, Gradient::Tensor(gradient), lr)?;
             }
         }
         Ok(())
