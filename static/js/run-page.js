@@ -60,7 +60,7 @@ function showMetrics(table, run, metrics) {
         h(
           "tr",
           {},
-          h("th", { scope: "row" }, h("span", { class: "term", tabindex: "0", "data-help": metric.help }, metric.label), metric.unit ? h("small", {}, ` ${metric.unit}`) : null),
+          h("th", { scope: "row" }, h("span", { class: "term", tabindex: "0", "data-help": metric.help }, metric.label), metric.unit && metric.test_accuracy === undefined ? h("small", {}, ` ${metric.unit}`) : null),
           h("td", {}, wordsOf(metric, run, last)),
           h("td", { class: "muted" }, better(metric)),
         ),
