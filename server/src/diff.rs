@@ -93,7 +93,8 @@ pub(crate) struct MetricDiff {
     pub(crate) values: Vec<Option<f64>>,
     /// The epoch at which it was read in each run.
     pub(crate) epochs: Vec<Option<u32>>,
-    /// The run with the better value, by its place; `null` where neither way is better or several are equal.
+    /// The run with the better value, by its place; `null` where neither way is better, several are equal, or it is a value of
+    /// the loss and the runs minimise different ones.
     pub(crate) better: Option<usize>,
 }
 
@@ -167,6 +168,7 @@ fn report(state: &RunState, at: At) -> Option<&EpochReport> {
 }
 
 fn metrics(states: &[RunState], at: At) -> Vec<MetricDiff> {
+    let one_loss = states.windows(2).all(|pair| pair[0].summary.spec.shares_loss(&pair[1].summary.spec));
     let diffs = METRICS.iter().map(|metric| {
         let read = |state: &RunState| match at {
             At::Best => best(metric, &state.history),
@@ -175,7 +177,8 @@ fn metrics(states: &[RunState], at: At) -> Vec<MetricDiff> {
         let read = states.iter().map(read).collect::<Vec<_>>();
         let values = read.iter().map(|r| r.map(|(_, value)| value)).collect::<Vec<_>>();
         let known = values.iter().enumerate().filter_map(|(i, value)| Some((i, (*value)?)));
-        let better = metric.higher_is_better.and_then(|_| {
+        let comparable = one_loss || !metric.of_the_loss;
+        let better = metric.higher_is_better.filter(|_| comparable).and_then(|_| {
             let (place, value) = known.clone().reduce(|a, b| if metric.is_better(b.1, a.1) { b } else { a })?;
             let alone = known.clone().count() > 1 && known.filter(|(_, other)| *other == value).count() == 1;
             alone.then_some(place)

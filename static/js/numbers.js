@@ -46,11 +46,15 @@ export function bestOf(values, higherIsBetter) {
   return values.flatMap((v, i) => (v === best ? [i] : []));
 }
 
+/** Whether two runs minimise the same loss, as `RunSpec::shares_loss` says. Pure. */
+export const sharesLoss = (a, b) => a.distance === b.distance && a.lambda === b.lambda && a.batch_size === b.batch_size;
+
 /** Fills the table's body for an epoch. `metrics` are the server's definitions. */
 export function updateNumbers(table, metrics, runs, epoch) {
   const reports = runs.map((run) => reportAt(run, epoch));
   // While runs that still train are behind, none of their numbers is better or worse.
   const comparable = reports.every((r) => r?.epoch === reports[0]?.epoch) || runs.every((run) => hasEnded(run.status));
+  const oneLoss = runs.every((run) => sharesLoss(run.spec, runs[0].spec));
   const known = (m) => runs.some((run, i) => wordsOf(m, run, reports[i]));
   const rows = metrics.filter(known);
   if (rows.length === 0) return;
@@ -61,12 +65,13 @@ export function updateNumbers(table, metrics, runs, epoch) {
     rows.map((metric) => {
       const values = runs.map((run, i) => valueOf(metric, run, reports[i]));
       const way = { true: " Higher is better.", false: " Lower is better." }[metric.higher_is_better] ?? "";
+      const units = metric.of_the_loss && !oneLoss ? " These runs minimise different losses, so none is marked." : "";
       return row(
         metric.label,
         metric.unit,
-        metric.help + way,
+        metric.help + way + units,
         runs.map((run, i) => wordsOf(metric, run, reports[i]) || "–"),
-        comparable ? bestOf(values, metric.higher_is_better) : [],
+        comparable && !units ? bestOf(values, metric.higher_is_better) : [],
       );
     }),
     runs.every((run) => hasEnded(run.status))

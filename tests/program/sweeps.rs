@@ -205,9 +205,18 @@ fn differences_are_told_and_the_better_one_is_marked() {
     let differing = diff["settings"].as_array().unwrap().iter().filter(|row| row["differs"] == true);
     let differing = differing.map(|row| (row["field"].as_str().unwrap(), &row["values"])).collect::<Vec<_>>();
     assert_eq!(differing, [("variant", &json!(["v1.0", "v1.2"]))]);
-    let loss = diff["metrics"].as_array().unwrap().iter().find(|row| row["metric"] == "test_loss").unwrap();
-    let values = [0, 1].map(|i| loss["values"][i].as_f64().unwrap());
-    assert_eq!(loss["better"].as_u64(), Some(u64::from(values[1] < values[0])), "{loss}");
+    let row = |diff: &Value, metric: &str| {
+        diff["metrics"].as_array().unwrap().iter().find(|row| row["metric"] == metric).unwrap().clone()
+    };
+    let has_its_least_marked = |row: &Value| {
+        let values = [0, 1].map(|i| row["values"][i].as_f64().unwrap());
+        assert_eq!(row["better"].as_u64(), Some(u64::from(values[1] < values[0])), "{row}");
+    };
+    has_its_least_marked(&row(&diff, "test_cross_entropy"));
+    // Squared and root distances: losses in two units.
+    assert_eq!(row(&diff, "test_loss")["better"], Value::Null);
+    let of_one_loss = done.site.get(&format!("/diff?runs={},{}", done.ids[1], done.ids[2])).json();
+    has_its_least_marked(&row(&of_one_loss, "test_loss"));
     let rows = diff["confusion"][0].as_array().unwrap();
     for row in rows {
         let sum = row.as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum::<f64>();

@@ -116,6 +116,13 @@ impl RunSpec {
         Variant::of(self.network, self.distance)
     }
 
+    /// Whether values of both runs' losses are in the same unit: they have one distance and one λ, and, since the center loss
+    /// divides by how many images of a class a batch holds, one batch size.
+    pub fn shares_loss(&self, other: &RunSpec) -> bool {
+        let loss = |spec: &RunSpec| (spec.distance, spec.lambda, spec.batch_size);
+        loss(self) == loss(other)
+    }
+
     /// A short label: `V1.0`, or network and distance where the combination has no name.
     pub fn label(&self) -> String {
         match self.variant() {

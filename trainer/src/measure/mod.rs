@@ -37,6 +37,9 @@ pub struct Metric {
     pub unit: &'static str,
     /// Which way is better; `None` where neither is.
     pub higher_is_better: Option<bool>,
+    /// Whether it is the center loss or holds it, so that runs that minimise another loss ([`crate::spec::RunSpec::shares_loss`])
+    /// measure it in another unit, and neither is better.
+    pub of_the_loss: bool,
     /// One sentence that says what it is.
     pub help: &'static str,
 }
@@ -55,7 +58,11 @@ const fn metric(
     higher_is_better: Option<bool>,
     help: &'static str,
 ) -> Metric {
-    Metric { name, label, unit, higher_is_better, help }
+    Metric { name, label, unit, higher_is_better, of_the_loss: false, help }
+}
+
+const fn of_the_loss(metric: Metric) -> Metric {
+    Metric { of_the_loss: true, ..metric }
 }
 
 /// Every metric that the trainer reports, in the order in which tables show them.
@@ -74,13 +81,13 @@ pub const METRICS: &[Metric] = &[
         Some(true),
         "The same over the training pass, each image as its step saw it.",
     ),
-    metric(
+    of_the_loss(metric(
         "train_loss",
         "Training loss",
         "nats",
         Some(false),
         "Cross entropy plus center loss, mean over the training pass: what is minimised.",
-    ),
+    )),
     metric(
         "train_cross_entropy",
         "Training cross entropy",
@@ -88,28 +95,28 @@ pub const METRICS: &[Metric] = &[
         Some(false),
         "Mean cross entropy over the training pass.",
     ),
-    metric(
+    of_the_loss(metric(
         "train_center_loss",
         "Training center loss",
         "",
         Some(false),
         "Mean center loss over the training pass, λ included.",
-    ),
-    metric(
+    )),
+    of_the_loss(metric(
         "test_loss",
         "Test loss",
         "nats",
         Some(false),
         "Cross entropy plus center loss over the test images, in batches of the training's size.",
-    ),
+    )),
     metric("test_cross_entropy", "Test cross entropy", "nats", Some(false), "Mean cross entropy over the test images."),
-    metric(
+    of_the_loss(metric(
         "test_center_loss",
         "Test center loss",
         "",
         Some(false),
         "Mean center loss over the test images, λ included.",
-    ),
+    )),
     metric(
         "intra_class_distance",
         "Intra-class distance",
