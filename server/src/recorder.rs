@@ -7,7 +7,7 @@
 use crate::background;
 use crate::checkpoints;
 use crate::datasets::Datasets;
-use crate::room;
+use crate::memory;
 use crate::runs::{RecordError, Run};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -91,7 +91,7 @@ fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> 
     let choice = own.and_then(|data| DatasetChoice::from_word(&data.set)).unwrap_or(spec.dataset);
     let Some(dataset) = datasets.load(choice, run.stop_flag(), &mut say)? else { return Ok(Outcome::Stopped) };
     // Once the images are there: the growth of this process is the runs' alone, as far as can be.
-    let _promise = room::promise(spec)?;
+    let _promise = memory::promise(spec)?;
     if let Some(before) = before.filter(|before| before.digest != dataset.info.digest) {
         let (before, now) = (&before.name, &dataset.info.name);
         return Err(format!(
