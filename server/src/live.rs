@@ -51,9 +51,10 @@ pub(crate) async fn one(
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    // First: the bounds hold for those, too, whose runs are looked for.
+    let place = app.streams.enter(client)?;
     let runs = present(&app, &run.id.to_string(), 1).await?;
     let positions = positions(&query, &headers, 1)?;
-    let place = app.streams.enter(client)?;
     Ok(answer(Watcher::new(&app, runs, positions, Form::One, place)))
 }
 
@@ -64,9 +65,9 @@ pub(crate) async fn several(
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    let place = app.streams.enter(client)?;
     let runs = present(&app, &query.runs, MOST).await?;
     let positions = positions(&query, &headers, runs.len())?;
-    let place = app.streams.enter(client)?;
     Ok(answer(Watcher::new(&app, runs, positions, Form::Several, place)))
 }
 
