@@ -15,6 +15,7 @@ mod geometry;
 mod guards;
 mod hostile;
 mod images;
+mod limits;
 mod live;
 mod operations;
 mod pages;
