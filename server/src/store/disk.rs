@@ -220,6 +220,15 @@ use faults::gate;
 pub(crate) mod faults {
     use std::cell::Cell;
     use std::io;
+    use std::path::Path;
+    use tempfile::TempDir;
+
+    /// A folder for a test that lets each change fail in turn: in memory, where the system has a place there, since a disk would
+    /// be waited for thousands of times.
+    pub(crate) fn home() -> TempDir {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+    }
 
     thread_local! {
         /// How many changes still succeed, how many fail then, and with which error of the system.

@@ -410,4 +410,86 @@ mod tests {
         assert_eq!(fs::read(home.path().join("secret")).unwrap(), b"secret");
         assert!(!home.path().join("new").exists() && !home.path().join("log").exists());
     }
+
+    /// A run whose folders are links to folders outside that hold the same, but for their content.
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_folder_leads_nowhere() {
+        use std::os::unix::fs::symlink;
+        let file = "checkpoints/a".parse::<ArtifactName>().unwrap();
+        for swapped in ["run", "run/checkpoints"] {
+            let (home, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let folder = RunFolder::below(home.path().into(), "run".into());
+            folder.create().unwrap();
+            folder.put(&[(file.clone(), b"mine")]).unwrap();
+            folder.log().unwrap().append("mine", true).unwrap();
+            let (place, theirs) = (home.path().join(swapped), outside.path().join("theirs"));
+            fs::rename(&place, &theirs).unwrap();
+            symlink(&theirs, &place).unwrap();
+            let census = || fs::read_dir(&theirs).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+            let before = census();
+
+            assert_eq!(folder.get(&file).unwrap_err().kind(), io::ErrorKind::NotFound, "{swapped}");
+            let told = folder.put(&[(file.clone(), b"more")]).unwrap_err().to_string();
+            assert!(told.contains("is no folder but a link"), "{told}");
+            assert_eq!(folder.list().map_or(0, |files| files.len()), usize::from(swapped != "run"), "the log alone");
+            let _ = folder.recover(&BTreeMap::new());
+            if swapped == "run" {
+                assert_eq!(folder.log_lines().unwrap_err().kind(), io::ErrorKind::NotFound);
+                assert!(folder.log().is_err() && folder.log_size().is_err() && folder.sync().is_err());
+                assert!(folder.create().is_err() && folder.discard().is_err());
+            }
+            assert_eq!(census(), before, "{swapped}");
+            if swapped != "run" {
+                folder.discard().unwrap();
+                assert!(!home.path().join("run").exists());
+            }
+            assert_eq!(census(), before, "{swapped}: removing follows a link");
+        }
+    }
+
+    /// Somebody swaps a folder for a link, and back, again and again, while the run writes and reads.
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_swapped_meanwhile_leads_nowhere() {
+        use std::os::unix::fs::symlink;
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let file = "checkpoints/a".parse::<ArtifactName>().unwrap();
+        for swapped in ["run", "run/checkpoints"] {
+            let (home, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let folder = RunFolder::below(home.path().into(), "run".into());
+            folder.create().unwrap();
+            folder.put(&[(file.clone(), b"mine")]).unwrap();
+            fs::create_dir(outside.path().join("checkpoints")).unwrap();
+            for theirs in ["a", "checkpoints/a"] {
+                fs::write(outside.path().join(theirs), "theirs").unwrap();
+            }
+            let (place, aside, link) = (home.path().join(swapped), home.path().join("aside"), home.path().join("link"));
+            symlink(outside.path(), &link).unwrap();
+            let over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        for (from, to) in [(&place, &aside), (&link, &place), (&place, &link), (&aside, &place)] {
+                            // Where the run made the folder anew meanwhile, the link can't take its place this time.
+                            let _ = fs::rename(from, to);
+                        }
+                    }
+                });
+                for _ in 0..300 {
+                    let _ = folder.put(&[(file.clone(), b"mine")]);
+                    if let Ok(found) = folder.read(&file) {
+                        assert_eq!(found, b"mine", "{swapped}");
+                    }
+                    let _ = folder.recover(&BTreeMap::new());
+                }
+                over.store(true, Ordering::Relaxed);
+            });
+            for theirs in ["a", "checkpoints/a"] {
+                assert_eq!(fs::read(outside.path().join(theirs)).unwrap(), b"theirs");
+            }
+            assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2, "{swapped}");
+            assert_eq!(fs::read_dir(outside.path().join("checkpoints")).unwrap().count(), 1, "{swapped}");
+        }
+    }
 }

@@ -40,8 +40,9 @@ pub const SUMMARY: &str = "run.json";
 
 /// The file that tells which version of this program's files the folder holds.
 const VERSION: &str = ".version";
-/// The version that is written: 2 added runs that were resumed, forked or edited. A folder without the file has 1.
-const FORMAT: u32 = 2;
+/// The version that is written: 2 added runs that were resumed, forked or edited, 3 what tells that they were deleted or restored.
+/// A folder without the file has 1.
+const FORMAT: u32 = 3;
 
 /// How long a server may take to let go of the folder: who starts again at once meets the one before on its way out.
 const LETTING_GO: Duration = Duration::from_secs(1);
@@ -213,7 +214,7 @@ mod tests {
         assert_eq!(version(&Dir::open(home.path()).unwrap()).unwrap(), FORMAT);
         fs::write(home.path().join(VERSION), "9\n").unwrap();
         let told = Store::open(home.path()).unwrap_err().to_string();
-        assert!(told.contains("has format 9") && told.contains("up to 2"), "{told}");
+        assert!(told.contains("has format 9") && told.contains("up to 3"), "{told}");
         fs::write(home.path().join(VERSION), "many").unwrap();
         assert!(matches!(Store::open(home.path()), Err(StoreError::Unwritable { .. })));
     }

@@ -121,7 +121,7 @@ mod tests {
     use std::fs;
 
     fn runs() -> (tempfile::TempDir, RunId, Trash) {
-        let home = tempfile::tempdir().unwrap();
+        let home = faults::home();
         let id = RunId::fresh();
         fs::create_dir(home.path().join(id.to_string())).unwrap();
         fs::write(home.path().join(id.to_string()).join("run.json"), "{}").unwrap();
