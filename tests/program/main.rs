@@ -17,6 +17,7 @@ mod hostile;
 mod images;
 mod limits;
 mod live;
+mod many;
 mod operations;
 mod pages;
 mod readme;
