@@ -211,19 +211,15 @@ impl Watcher {
             // Marked before the look: a line that comes meanwhile rings again.
             source.bell.mark_unchanged();
             source.gong.mark_unchanged();
-            let (lines, over) = source.run.lines_after(source.position).await.map_err(|error| error.to_string())?;
-            let mut left = lines.len();
-            for line in &lines {
-                if text.len() > CHUNK {
-                    break;
-                }
-                left -= 1;
+            let room = CHUNK.saturating_sub(text.len());
+            let told = source.run.lines_after(source.position, room).await.map_err(|error| error.to_string())?;
+            for line in &told.lines {
                 self.sources[index].position += 1;
                 self.write(text, index, line);
             }
             let source = &mut self.sources[index];
-            source.over = over && left == 0;
-            if left > 0 {
+            source.over = told.over && !told.more;
+            if told.more {
                 source.gong.mark_changed();
                 break;
             }
@@ -232,14 +228,18 @@ impl Watcher {
     }
 
     fn write(&self, text: &mut String, index: usize, line: &str) {
-        // Writing to a string can't fail.
+        text.push_str("id: ");
+        for (place, source) in self.sources.iter().enumerate() {
+            let dot = if place == 0 { "" } else { "." };
+            // Writing to a string can't fail.
+            let _ = write!(text, "{dot}{}", source.position);
+        }
         let _ = match self.form {
-            Form::One => write!(text, "id: {}\ndata: {line}\n\n", self.sources[index].position),
+            Form::One => write!(text, "\ndata: {line}\n\n"),
             Form::Several => {
-                let id = self.sources.iter().map(|s| s.position.to_string()).collect::<Vec<_>>().join(".");
                 // The line is an object, so what follows its first brace follows ours.
                 let rest = line.strip_prefix('{').unwrap_or(line);
-                write!(text, "id: {id}\ndata: {{\"run\":\"{}\",{rest}\n\n", self.sources[index].run.id)
+                write!(text, "\ndata: {{\"run\":\"{}\",{rest}\n\n", self.sources[index].run.id)
             }
         };
     }

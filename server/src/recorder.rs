@@ -134,7 +134,7 @@ mod tests {
     use trainer::event::Artifact;
 
     fn run() -> (TempDir, Run) {
-        let home = tempfile::tempdir().unwrap();
+        let home = faults::home();
         let folder = RunFolder::at(home.path().join("run"));
         let run = Run::create(RunId::fresh(), folder, fake::scheduled(2).into()).unwrap();
         (home, run)
@@ -177,11 +177,11 @@ mod tests {
             run.ask_to_stop("stopped by hand");
             // Its step takes longer than anybody waits. What isn't so fails the run.
             assert!(matches!(run.take_up(|_, _| unreachable!()), Err(RecordError::Stopping)));
-            assert!(matches!(run.remove(|_| Ok(())), Err(RecordError::Stopping)));
+            assert!(matches!(run.delete(|_| Ok(())), Err(RecordError::Stopping)));
             RunEvent::Killed { reason: run.stop_reason().into() }
         });
         assert_eq!(run.summary().reason.as_deref(), Some("stopped by hand"));
-        run.remove(|_| Ok(())).unwrap();
+        run.delete(|_| Ok(())).unwrap();
     }
 
     #[test]
@@ -224,9 +224,9 @@ mod tests {
                     break;
                 }
                 let run = std::sync::Arc::new(run);
-                let (lines, over) = runtime.block_on(run.lines_after(0)).unwrap();
-                let seen = epochs(&lines);
-                assert!(over);
+                let told = runtime.block_on(run.lines_after(0, usize::MAX)).unwrap();
+                let seen = epochs(&told.lines);
+                assert!(told.over);
                 let summary = run.summary();
                 let place = format!("change {good}, {failures} failures: {summary:?}");
                 match summary.status {

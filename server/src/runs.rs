@@ -67,6 +67,32 @@ enum Memory {
     Summary(Arc<Summary>),
 }
 
+/// A piece of a run's log.
+#[derive(Debug)]
+pub struct Lines {
+    /// Oldest first.
+    pub lines: Vec<Arc<str>>,
+    /// Whether others follow already.
+    pub more: bool,
+    /// Whether the run was over before they were taken, so that no others will come.
+    pub over: bool,
+}
+
+impl Lines {
+    fn of(log: &[Arc<str>], after: u64, bytes: usize, over: bool) -> Lines {
+        // Line n has position n, so the position is the index of the next.
+        let rest = log.get(after as usize..).unwrap_or_default();
+        let mut taken = 0;
+        let fits = |line: &&Arc<str>| {
+            let fits = taken <= bytes;
+            taken += line.len();
+            fits
+        };
+        let lines = rest.iter().take_while(fits).cloned().collect::<Vec<_>>();
+        Lines { more: lines.len() < rest.len(), lines, over }
+    }
+}
+
 impl Memory {
     fn whole(state: RunState, lines: Vec<Arc<str>>) -> Memory {
         let summary = Arc::new(state.summary.clone());
@@ -183,20 +209,16 @@ impl Run {
         .await
     }
 
-    /// The lines after position `after`, oldest first, and whether the run was over before they were taken (so that no
-    /// others will come). Reads the log of a run that is over.
+    /// The lines after position `after`, up to about `bytes` of them. Reads the log of a run that is over.
     ///
     /// # Errors
     /// The log can't be read.
-    pub async fn lines_after(self: &Arc<Self>, after: u64) -> Result<(Vec<Arc<str>>, bool), ReadError> {
-        // Line n has position n, so the position is the index of the next.
-        let rest = |lines: &[Arc<str>]| lines.get(after as usize..).unwrap_or_default().to_vec();
+    pub async fn lines_after(self: &Arc<Self>, after: u64, bytes: usize) -> Result<Lines, ReadError> {
         if let Memory::Whole { state, lines, .. } = &*self.memory() {
-            return Ok((rest(lines), state.summary.status.is_over()));
+            return Ok(Lines::of(lines, after, bytes, state.summary.status.is_over()));
         }
         let run = self.clone();
-        let lines = blocking(move || Ok(run.folder.log_lines()?)).await?;
-        Ok((rest(&lines), true))
+        blocking(move || Ok(Lines::of(&run.folder.log_lines()?, after, bytes, true))).await
     }
 
     /// Tells the watchers of this run, and those of all runs, that there is something new.

@@ -177,6 +177,7 @@ impl RunState {
             tags: Vec::new(),
             notes: String::new(),
             archived: false,
+            deleted_ms: None,
             seq: line.seq,
         };
         let start = |fork: &Fork| {
@@ -227,6 +228,8 @@ impl RunState {
                 }
             }
             RunEvent::Edited(edit) => self.edit(edit),
+            RunEvent::Deleted => self.summary.deleted_ms = Some(line.time_ms),
+            RunEvent::Restored => self.summary.deleted_ms = None,
             RunEvent::Finished => self.end(Status::Finished, None, line.time_ms),
             RunEvent::Failed { reason } => self.end(Status::Failed, Some(reason), line.time_ms),
             RunEvent::Killed { reason } => self.end(Status::Killed, Some(reason), line.time_ms),

@@ -94,12 +94,12 @@ async fn show(run: &Arc<Run>) -> anyhow::Result<()> {
     let mut position = 0;
     loop {
         bell.mark_unchanged();
-        let (lines, over) = run.lines_after(position).await?;
-        position += lines.len() as u64;
-        for line in &lines {
+        let told = run.lines_after(position, usize::MAX).await?;
+        position += told.lines.len() as u64;
+        for line in &told.lines {
             draw(&bar, &serde_json::from_str(line)?);
         }
-        if over {
+        if told.over {
             bar.finish_and_clear();
             return Ok(());
         }
@@ -137,6 +137,8 @@ fn draw(bar: &ProgressBar, line: &LogLine) {
         }
         RunEvent::Resumed { .. }
         | RunEvent::Edited(_)
+        | RunEvent::Deleted
+        | RunEvent::Restored
         | RunEvent::Finished
         | RunEvent::Failed { .. }
         | RunEvent::Killed { .. }

@@ -32,9 +32,12 @@ impl Run {
     /// # Errors
     /// The run was deleted, or the disk refuses; then nobody heard of the event.
     pub fn amend(&self, event: RunEvent) -> Result<(), RecordError> {
-        let mut pen = self.pen();
-        self.reopen(&mut pen)?;
-        self.write(&mut pen, now_ms(), event.into()).inspect_err(|_| self.put_down(&mut pen))
+        self.add(&mut self.pen(), event)
+    }
+
+    fn add(&self, pen: &mut Pen, event: RunEvent) -> Result<(), RecordError> {
+        self.reopen(pen)?;
+        self.write(pen, now_ms(), event.into()).inspect_err(|_| self.put_down(pen))
     }
 
     /// Takes up a run that is over: logs the `resumed` event that `choose` makes of what is known of the run. False where
@@ -73,21 +76,61 @@ impl Run {
         })
     }
 
-    /// Hands the folder of a run that is over to `take_away`; from then on nothing is written to it. Blocks on the disk.
+    /// Logs that a run which is over is deleted, and hands its folder to `take_away`; from then on nothing is written to it. A
+    /// death between the two leaves a run that says it is deleted and isn't: who finds it calls [`Run::undelete`]. Blocks on the
+    /// disk.
     ///
     /// # Errors
     /// The run isn't over or is gone already, or `take_away` fails.
-    pub fn remove(&self, take_away: impl FnOnce(&RunFolder) -> io::Result<()>) -> Result<(), RecordError> {
+    pub fn delete(&self, take_away: impl FnOnce(&RunFolder) -> io::Result<()>) -> Result<(), RecordError> {
         let mut pen = self.pen();
-        match *pen {
-            Pen::Writing(_) if self.is_stopping() => return Err(RecordError::Stopping),
-            Pen::Writing(_) => return Err(RecordError::NotOver),
-            Pen::Gone => return Err(RecordError::Gone),
-            Pen::Down => {}
+        self.is_removable(&pen)?;
+        // Where the disk is full, or the log damaged, a run can be deleted all the more.
+        if let Err(error) = self.add(&mut pen, RunEvent::Deleted)
+            && !self.folder.is_gone()
+        {
+            tracing::warn!(id = %self.id, %error, "the run is deleted, and its log could not be told");
         }
-        take_away(&self.folder)?;
+        if let Err(error) = take_away(&self.folder) {
+            self.take_back_deletion(&mut pen);
+            return Err(error.into());
+        }
         *pen = Pen::Gone;
         Ok(())
+    }
+
+    /// Logs that the run is not deleted after all, or no longer, where it says that it is. Blocks on the disk.
+    pub fn undelete(&self) {
+        self.take_back_deletion(&mut self.pen());
+    }
+
+    fn take_back_deletion(&self, pen: &mut Pen) {
+        if self.peek(|summary| summary.deleted_ms.is_some())
+            && let Err(error) = self.add(pen, RunEvent::Restored)
+        {
+            // It is said when the run is next found.
+            tracing::warn!(id = %self.id, %error, "the run is not deleted, and its log could not be told");
+        }
+    }
+
+    /// From now on nothing is written to a run that is over and has lost its folder.
+    ///
+    /// # Errors
+    /// The run isn't over or is gone already.
+    pub fn forget(&self) -> Result<(), RecordError> {
+        let mut pen = self.pen();
+        self.is_removable(&pen)?;
+        *pen = Pen::Gone;
+        Ok(())
+    }
+
+    fn is_removable(&self, pen: &Pen) -> Result<(), RecordError> {
+        match pen {
+            Pen::Writing(_) if self.is_stopping() => Err(RecordError::Stopping),
+            Pen::Writing(_) => Err(RecordError::NotOver),
+            Pen::Gone => Err(RecordError::Gone),
+            Pen::Down => Ok(()),
+        }
     }
 
     /// Opens the log of a run that is over, and brings all of it back to memory.
@@ -302,12 +345,12 @@ mod tests {
         let runtime = Builder::new_current_thread().build().unwrap();
         for failures in [1, 2, usize::MAX] {
             for good in 0.. {
-                let home = tempfile::tempdir().unwrap();
+                let home = faults::home();
                 let run =
                     Run::create(RunId::fresh(), RunFolder::at(home.path().join("run")), fake::scheduled(2).into());
                 let run = Arc::new(run.unwrap());
                 run.record(RunEvent::Finished.into()).unwrap();
-                let told = |run: &Arc<Run>| runtime.block_on(run.lines_after(0)).unwrap().0;
+                let told = |run: &Arc<Run>| runtime.block_on(run.lines_after(0, usize::MAX)).unwrap().lines;
                 faults::plan(good, failures, faults::ENOSPC);
                 let refused = run.amend(edited("refused")).is_err();
                 if !faults::lift() {
