@@ -7,7 +7,7 @@
 use crate::api::{Found, listed};
 use crate::error::Error;
 use crate::limits::{Client, Place};
-use crate::runs::Run;
+use crate::runs::{Bookmark, Run};
 use crate::{App, Phase, views};
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
@@ -28,7 +28,7 @@ const MOST: usize = 16;
 /// A sign of life this often, so that proxies and browsers don't take the connection for dead.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Text sent at once, about: a long log does not pile up in memory for a reader on a slow line.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// What each stream adds to the pause between two signs of life: so all of them together are woken at most 500 times a second.
 const SHARE: Duration = Duration::from_millis(2);
@@ -137,7 +137,7 @@ struct Watcher {
 
 struct Source {
     run: Arc<Run>,
-    position: u64,
+    mark: Bookmark,
     bell: watch::Receiver<()>,
     gong: watch::Receiver<()>,
     over: bool,
@@ -147,7 +147,7 @@ impl Watcher {
     fn new(app: &App, runs: Vec<Arc<Run>>, positions: Vec<u64>, form: Form, place: Place) -> Watcher {
         let sources = runs.into_iter().zip(positions).map(|(run, position)| {
             let (bell, gong) = (run.bell(), run.gong());
-            Source { run, position, bell, gong, over: false }
+            Source { run, mark: Bookmark::after(position), bell, gong, over: false }
         });
         Watcher {
             sources: sources.collect(),
@@ -212,12 +212,13 @@ impl Watcher {
             source.bell.mark_unchanged();
             source.gong.mark_unchanged();
             let room = CHUNK.saturating_sub(text.len());
-            let told = source.run.lines_after(source.position, room).await.map_err(|error| error.to_string())?;
+            let told = source.run.lines_after(source.mark, room).await.map_err(|error| error.to_string())?;
             for line in &told.lines {
-                self.sources[index].position += 1;
+                self.sources[index].mark.position += 1;
                 self.write(text, index, line);
             }
             let source = &mut self.sources[index];
+            source.mark = told.next;
             source.over = told.over && !told.more;
             if told.more {
                 source.gong.mark_changed();
@@ -229,10 +230,10 @@ impl Watcher {
 
     fn write(&self, text: &mut String, index: usize, line: &str) {
         text.push_str("id: ");
-        for (place, source) in self.sources.iter().enumerate() {
-            let dot = if place == 0 { "" } else { "." };
+        for (n, source) in self.sources.iter().enumerate() {
+            let dot = if n == 0 { "" } else { "." };
             // Writing to a string can't fail.
-            let _ = write!(text, "{dot}{}", source.position);
+            let _ = write!(text, "{dot}{}", source.mark.position);
         }
         let _ = match self.form {
             Form::One => write!(text, "\ndata: {line}\n\n"),

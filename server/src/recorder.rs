@@ -128,6 +128,7 @@ fn broken(panic: &(dyn Any + Send)) -> RunEvent {
 mod tests {
     use super::*;
     use crate::fake;
+    use crate::runs::Bookmark;
     use crate::state::{LogLine, RunState, Status};
     use crate::store::{self, RunFolder, RunId, faults};
     use tempfile::TempDir;
@@ -224,7 +225,7 @@ mod tests {
                     break;
                 }
                 let run = std::sync::Arc::new(run);
-                let told = runtime.block_on(run.lines_after(0, usize::MAX)).unwrap();
+                let told = runtime.block_on(run.lines_after(Bookmark::default(), usize::MAX)).unwrap();
                 let seen = epochs(&told.lines);
                 assert!(told.over);
                 let summary = run.summary();

@@ -10,6 +10,7 @@
 
 mod errors;
 mod opening;
+mod removal;
 mod writing;
 
 use crate::changes::Changes;
@@ -67,30 +68,33 @@ enum Memory {
     Summary(Arc<Summary>),
 }
 
+/// How far a reader of a run's log is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bookmark {
+    /// The last line that it has, 0 for none.
+    pub position: u64,
+    /// The byte at which the next begins, where that is known.
+    byte: Option<u64>,
+}
+
+impl Bookmark {
+    /// After that line.
+    pub fn after(position: u64) -> Bookmark {
+        Bookmark { position, byte: None }
+    }
+}
+
 /// A piece of a run's log.
 #[derive(Debug)]
 pub struct Lines {
     /// Oldest first.
     pub lines: Vec<Arc<str>>,
+    /// Where they end.
+    pub next: Bookmark,
     /// Whether others follow already.
     pub more: bool,
     /// Whether the run was over before they were taken, so that no others will come.
     pub over: bool,
-}
-
-impl Lines {
-    fn of(log: &[Arc<str>], after: u64, bytes: usize, over: bool) -> Lines {
-        // Line n has position n, so the position is the index of the next.
-        let rest = log.get(after as usize..).unwrap_or_default();
-        let mut taken = 0;
-        let fits = |line: &&Arc<str>| {
-            let fits = taken <= bytes;
-            taken += line.len();
-            fits
-        };
-        let lines = rest.iter().take_while(fits).cloned().collect::<Vec<_>>();
-        Lines { more: lines.len() < rest.len(), lines, over }
-    }
 }
 
 impl Memory {
@@ -209,16 +213,36 @@ impl Run {
         .await
     }
 
-    /// The lines after position `after`, up to about `bytes` of them. Reads the log of a run that is over.
+    /// The lines after a bookmark, up to about `bytes` of them. Reads the log of a run that is over, from there on.
     ///
     /// # Errors
     /// The log can't be read.
-    pub async fn lines_after(self: &Arc<Self>, after: u64, bytes: usize) -> Result<Lines, ReadError> {
+    pub async fn lines_after(self: &Arc<Self>, mark: Bookmark, bytes: usize) -> Result<Lines, ReadError> {
         if let Memory::Whole { state, lines, .. } = &*self.memory() {
-            return Ok(Lines::of(lines, after, bytes, state.summary.status.is_over()));
+            // Line n has position n, so the position is the index of the next.
+            let rest = lines.get(mark.position as usize..).unwrap_or_default();
+            let mut taken = 0;
+            let fits = |line: &&Arc<str>| {
+                let fits = taken <= bytes;
+                taken += line.len();
+                fits
+            };
+            let piece = rest.iter().take_while(fits).cloned().collect::<Vec<_>>();
+            let next = Bookmark { position: mark.position + piece.len() as u64, byte: None };
+            let more = piece.len() < rest.len();
+            return Ok(Lines { lines: piece, next, more, over: state.summary.status.is_over() });
         }
         let run = self.clone();
-        blocking(move || Ok(Lines::of(&run.folder.log_lines()?, after, bytes, true))).await
+        blocking(move || {
+            let from = match mark.byte {
+                Some(byte) => byte,
+                None => run.folder.log_place(mark.position)?,
+            };
+            let (lines, end, more) = run.folder.log_piece(from, bytes)?;
+            let next = Bookmark { position: mark.position + lines.len() as u64, byte: Some(end) };
+            Ok(Lines { lines, next, more, over: true })
+        })
+        .await
     }
 
     /// Tells the watchers of this run, and those of all runs, that there is something new.

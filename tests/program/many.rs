@@ -37,7 +37,8 @@ fn a_thousand_runs_are_each_listed_once_in_every_order() {
 
     let site = Site::start(home.path());
     let fields = site.get("/runs/fields").json();
-    let fields = fields["fields"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap());
+    let fields = fields["fields"].as_array().unwrap().iter().filter(|field| field["kind"] != "curve");
+    let fields = fields.map(|field| field["name"].as_str().unwrap());
     let orders = fields.flat_map(|field| [field.to_string(), format!("-{field}")]).collect::<Vec<_>>();
     assert!(orders.len() > 60, "{orders:?}");
     for sort in &orders {
