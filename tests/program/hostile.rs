@@ -37,7 +37,7 @@ fn census(folder: &Path) -> BTreeMap<String, (SystemTime, Option<Vec<u8>>)> {
 }
 
 /// Copies a finished run into another folder of runs.
-fn copy_run(done: &Finished, id: &str, runs: &Path) {
+pub(crate) fn copy_run(done: &Finished, id: &str, runs: &Path) {
     for folder in ["", "embeddings", "checkpoints"] {
         let (from, to) = (done.runs_dir.join(id).join(folder), runs.join(id).join(folder));
         fs::create_dir_all(&to).unwrap();
