@@ -1,5 +1,6 @@
 //! The settings of `serve`, each a flag, an environment variable, and a line of a file (`cli/config.rs`).
 
+use crate::limits::Patience;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,9 @@ pub struct Config {
     /// Where the images come from.
     #[command(flatten)]
     pub data: DataArgs,
+    /// How long it waits for the other end of a connection; no setting but a test's.
+    #[arg(skip)]
+    pub patience: Patience,
 }
 
 /// How the log is written.
@@ -89,6 +93,7 @@ impl Config {
             config: None,
             resume_interrupted: false,
             data: DataArgs { data_dir: None, offline: true },
+            patience: Patience::default(),
         }
     }
 }

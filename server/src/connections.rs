@@ -1,6 +1,6 @@
 //! Connections: accepted, timed, and closed. What `axum::serve` does, with the limits that it has no knobs for.
 
-use crate::limits::{Client, Connections, HEAD_BYTES, HEAD_PATIENCE, HEADERS, READER_PATIENCE, lacks_handles};
+use crate::limits::{Client, Connections, HEAD_BYTES, HEADERS, Patience, lacks_handles};
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -21,9 +21,15 @@ use tower::ServiceExt;
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Answers by `router`, `most` connections at once, until `stop` comes true, then waits until every connection is done.
-pub(crate) async fn serve(listener: TcpListener, router: Router, most: usize, stop: impl Future<Output = ()>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    patience: Patience,
+    stop: impl Future<Output = ()>,
+) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_headers(HEADERS).max_header_size(HEAD_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(patience.head).max_headers(HEADERS).max_header_size(HEAD_BYTES);
     let places = Arc::new(Semaphore::new(most));
     let connections = Arc::new(Connections::default());
     let (mut full, mut greedy) = (Warning::default(), Warning::default());
@@ -61,7 +67,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, most: usize, st
             request.extensions_mut().insert(client);
             request.map(Body::new)
         });
-        let connection = http.serve_connection(timed(stream), TowerToHyperService::new(service));
+        let connection = http.serve_connection(timed(stream, patience.reader), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -75,11 +81,11 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, most: usize, st
 }
 
 /// A connection whose reader has to keep reading.
-fn timed(stream: TcpStream) -> TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
+fn timed(stream: TcpStream, patience: Duration) -> TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
     // An event is a small packet that must not wait for the reader's word on the one before.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(READER_PATIENCE));
+    stream.set_write_timeout(Some(patience));
     TokioIo::new(Box::pin(stream))
 }
 

@@ -8,7 +8,7 @@
 //! | [`runs`], [`registry`], [`changes`] | one run as the server holds it; all of them; which changed since when |
 //! | [`checkpoints`] | which epochs a run can go on from |
 //! | [`scheduler`], [`recorder`] | who trains when; one training from start to end |
-//! | `background`, `room` | training gives way to whoever is answered, and begins only where there is memory for it |
+//! | `background`, `memory` | training gives way to whoever is answered, and begins only where there is memory for it |
 //! | [`series`] | long series in few points |
 //! | [`datasets`] | the images, loaded once |
 //! | [`request`] | from a body, a form or a command line to the runs that are meant |
@@ -75,11 +75,11 @@ mod guard;
 mod images;
 mod lifecycle;
 mod live;
+mod memory;
 mod openapi;
 mod parameters;
 mod predict;
 mod replay;
-mod room;
 mod summaries;
 mod sweeps;
 mod table;
@@ -139,7 +139,7 @@ impl App {
     /// Counts a request that is about to create runs, or to resume one.
     ///
     /// # Errors
-    /// There were too many lately, or the disk has no room for a run.
+    /// There were too many lately, or the disk has no space for a run.
     pub async fn may_create(&self) -> Result<(), Error> {
         self.creations.take().map_err(|wait| {
             let detail = format!(
@@ -147,7 +147,7 @@ impl App {
             );
             Error::TooMany { detail, retry_s: wait.as_secs() + 1 }
         })?;
-        self.monitor.room_for_runs(&self.config.runs_dir).await
+        self.monitor.space_for_runs(&self.config.runs_dir).await
     }
 }
 
@@ -210,7 +210,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/login", get(auth::page).post(auth::log_in))
         .route("/logout", post(auth::log_out))
         .layer(from_fn(conditional::answer))
-        .layer(from_fn(limits::read_body))
+        .layer(from_fn_with_state(app.clone(), limits::read_body))
         .layer(from_fn_with_state(app.clone(), auth::check))
         .layer(from_fn_with_state(app.clone(), guard::check))
         .layer(from_fn(error::render))

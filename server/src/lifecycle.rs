@@ -21,7 +21,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::io;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 use trainer::event::{DataInfo, Fork};
 use trainer::spec::DatasetChoice;
 
@@ -158,16 +157,10 @@ pub(crate) async fn trash(
     }
 }
 
-/// When a run was deleted, in milliseconds since 1970-01-01 UTC.
-fn deleted_ms(run: &Trashed) -> u64 {
-    run.deleted.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
 /// A page of what is in the trash. Blocks on the disk.
 fn trashed(registry: &Registry, paging: &Paging) -> io::Result<Trash> {
     let told = |run: Trashed| {
-        let deleted_ms = deleted_ms(&run);
-        let Trashed { id, folder, summary, .. } = run;
+        let Trashed { id, folder, summary, deleted_ms } = run;
         let (name, label, status) =
             summary.map_or((None, None, None), |s| (Some(s.name), Some(s.label), Some(s.status)));
         TrashedRun {
@@ -183,6 +176,6 @@ fn trashed(registry: &Registry, paging: &Paging) -> io::Result<Trash> {
     };
     let all = registry.trashed()?;
     let total = all.len();
-    let (page, next) = paging.latest(all, |run| (deleted_ms(run), run.id));
+    let (page, next) = paging.latest(all, |run| (run.deleted_ms, run.id));
     Ok(Trash { runs: page.into_iter().map(told).collect(), next, total })
 }

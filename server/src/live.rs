@@ -7,7 +7,7 @@
 use crate::api::{Found, listed};
 use crate::error::Error;
 use crate::limits::{Client, Place};
-use crate::runs::Run;
+use crate::runs::{Bookmark, Run};
 use crate::{App, Phase, views};
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
@@ -28,7 +28,7 @@ const MOST: usize = 16;
 /// A sign of life this often, so that proxies and browsers don't take the connection for dead.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Text sent at once, about: a long log does not pile up in memory for a reader on a slow line.
-const CHUNK: usize = 256 * 1024;
+const CHUNK: usize = 64 * 1024;
 
 /// What each stream adds to the pause between two signs of life: so all of them together are woken at most 500 times a second.
 const SHARE: Duration = Duration::from_millis(2);
@@ -51,9 +51,10 @@ pub(crate) async fn one(
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    // First: the bounds hold for those, too, whose runs are looked for.
+    let place = app.streams.enter(client)?;
     let runs = present(&app, &run.id.to_string(), 1).await?;
     let positions = positions(&query, &headers, 1)?;
-    let place = app.streams.enter(client)?;
     Ok(answer(Watcher::new(&app, runs, positions, Form::One, place)))
 }
 
@@ -64,9 +65,9 @@ pub(crate) async fn several(
     Query(query): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
+    let place = app.streams.enter(client)?;
     let runs = present(&app, &query.runs, MOST).await?;
     let positions = positions(&query, &headers, runs.len())?;
-    let place = app.streams.enter(client)?;
     Ok(answer(Watcher::new(&app, runs, positions, Form::Several, place)))
 }
 
@@ -136,7 +137,7 @@ struct Watcher {
 
 struct Source {
     run: Arc<Run>,
-    position: u64,
+    mark: Bookmark,
     bell: watch::Receiver<()>,
     gong: watch::Receiver<()>,
     over: bool,
@@ -146,7 +147,7 @@ impl Watcher {
     fn new(app: &App, runs: Vec<Arc<Run>>, positions: Vec<u64>, form: Form, place: Place) -> Watcher {
         let sources = runs.into_iter().zip(positions).map(|(run, position)| {
             let (bell, gong) = (run.bell(), run.gong());
-            Source { run, position, bell, gong, over: false }
+            Source { run, mark: Bookmark::after(position), bell, gong, over: false }
         });
         Watcher {
             sources: sources.collect(),
@@ -210,19 +211,16 @@ impl Watcher {
             // Marked before the look: a line that comes meanwhile rings again.
             source.bell.mark_unchanged();
             source.gong.mark_unchanged();
-            let (lines, over) = source.run.lines_after(source.position).await.map_err(|error| error.to_string())?;
-            let mut left = lines.len();
-            for line in &lines {
-                if text.len() > CHUNK {
-                    break;
-                }
-                left -= 1;
-                self.sources[index].position += 1;
+            let room = CHUNK.saturating_sub(text.len());
+            let told = source.run.lines_after(source.mark, room).await.map_err(|error| error.to_string())?;
+            for line in &told.lines {
+                self.sources[index].mark.position += 1;
                 self.write(text, index, line);
             }
             let source = &mut self.sources[index];
-            source.over = over && left == 0;
-            if left > 0 {
+            source.mark = told.next;
+            source.over = told.over && !told.more;
+            if told.more {
                 source.gong.mark_changed();
                 break;
             }
@@ -231,14 +229,18 @@ impl Watcher {
     }
 
     fn write(&self, text: &mut String, index: usize, line: &str) {
-        // Writing to a string can't fail.
+        text.push_str("id: ");
+        for (n, source) in self.sources.iter().enumerate() {
+            let dot = if n == 0 { "" } else { "." };
+            // Writing to a string can't fail.
+            let _ = write!(text, "{dot}{}", source.mark.position);
+        }
         let _ = match self.form {
-            Form::One => write!(text, "id: {}\ndata: {line}\n\n", self.sources[index].position),
+            Form::One => write!(text, "\ndata: {line}\n\n"),
             Form::Several => {
-                let id = self.sources.iter().map(|s| s.position.to_string()).collect::<Vec<_>>().join(".");
                 // The line is an object, so what follows its first brace follows ours.
                 let rest = line.strip_prefix('{').unwrap_or(line);
-                write!(text, "id: {id}\ndata: {{\"run\":\"{}\",{rest}\n\n", self.sources[index].run.id)
+                write!(text, "\ndata: {{\"run\":\"{}\",{rest}\n\n", self.sources[index].run.id)
             }
         };
     }

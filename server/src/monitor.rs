@@ -4,8 +4,8 @@ use crate::App;
 use crate::Phase;
 use crate::error::Error;
 use crate::limits::Client;
+use crate::memory;
 use crate::registry::Registry;
-use crate::room;
 use crate::runs::{Run, events_recorded, now_ms};
 use crate::scheduler::QUEUE;
 use crate::state::Status;
@@ -24,7 +24,7 @@ use trainer::device;
 /// How old the size of the runs folder may be: adding it up means looking at every file.
 const DISK_AGE: Duration = Duration::from_secs(60);
 /// Free space below which the server isn't ready for more runs, in bytes.
-const ROOM: u64 = 64 << 20;
+const SPACE_FOR_A_RUN: u64 = 64 << 20;
 
 /// What is remembered between two looks.
 #[derive(Debug)]
@@ -57,18 +57,18 @@ impl Monitor {
         Ok(bytes)
     }
 
-    /// Whether the disk of the runs folder has room for another run: one that begins without it fails soon.
+    /// Whether the disk of the runs folder has space for another run: one that begins without it fails soon.
     ///
     /// # Errors
     /// 503 where it has none or the folder can't be used.
-    pub(crate) async fn room_for_runs(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) async fn space_for_runs(&self, folder: &Path) -> Result<(), Error> {
         let (free, folder) = (self.free, folder.to_path_buf());
         match tokio::task::spawn_blocking(move || free(&folder)).await? {
             Err(error) => Err(Error::Unavailable(format!("the runs folder can't be used: {error}"))),
-            Ok(Some(free)) if free < ROOM => {
-                let (free, room) = (free >> 20, ROOM >> 20);
+            Ok(Some(free)) if free < SPACE_FOR_A_RUN => {
+                let (free, needed) = (free >> 20, SPACE_FOR_A_RUN >> 20);
                 Err(Error::Unavailable(format!(
-                    "the disk of the runs folder has {free} MiB left: free at least {room} MiB (`centerscope trash empty` \
+                    "the disk of the runs folder has {free} MiB left: free at least {needed} MiB (`centerscope trash empty` \
                      deletes for good what is in the trash)"
                 )))
             }
@@ -82,7 +82,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, E
     if *app.phase.borrow() != Phase::Up {
         return Err(Error::Unavailable("the server is shutting down".into()));
     }
-    app.monitor.room_for_runs(&app.config.runs_dir).await.map(|()| "ready")
+    app.monitor.space_for_runs(&app.config.runs_dir).await.map(|()| "ready")
 }
 
 /// `GET /metrics`, in Prometheus' text format: <https://prometheus.io/docs/instrumenting/exposition_formats/>.
@@ -223,7 +223,7 @@ impl Process {
     /// Blocks on the system for a moment.
     fn look() -> Process {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return Process::default() };
-        let number = |name| room::figure(&status, name);
+        let number = |name| memory::figure(&status, name);
         Process {
             resident_bytes: number("VmRSS:").map(|kib| kib * 1024),
             open_handles: std::fs::read_dir("/proc/self/fd").ok().map(|handles| handles.count() as u64),
@@ -272,7 +272,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mut server = Server::bind(Config::for_testing(home.path())).await.unwrap();
         let app = Arc::get_mut(&mut server.app).unwrap();
-        app.monitor.free = |_| Ok(Some(ROOM - 1));
+        app.monitor.free = |_| Ok(Some(SPACE_FOR_A_RUN - 1));
         let run = app.registry.create(fake::scheduled(2).into()).unwrap();
         let training = run.clone();
         tokio::task::spawn_blocking(move || recorder::carry_out(&training, &fake::train)).await.unwrap();

@@ -7,7 +7,7 @@
 use crate::background;
 use crate::checkpoints;
 use crate::datasets::Datasets;
-use crate::room;
+use crate::memory;
 use crate::runs::{RecordError, Run};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -91,7 +91,7 @@ fn try_train(run: &Run, datasets: &Datasets, emit: &mut dyn FnMut(Emission)) -> 
     let choice = own.and_then(|data| DatasetChoice::from_word(&data.set)).unwrap_or(spec.dataset);
     let Some(dataset) = datasets.load(choice, run.stop_flag(), &mut say)? else { return Ok(Outcome::Stopped) };
     // Once the images are there: the growth of this process is the runs' alone, as far as can be.
-    let _promise = room::promise(spec)?;
+    let _promise = memory::promise(spec)?;
     if let Some(before) = before.filter(|before| before.digest != dataset.info.digest) {
         let (before, now) = (&before.name, &dataset.info.name);
         return Err(format!(
@@ -128,13 +128,14 @@ fn broken(panic: &(dyn Any + Send)) -> RunEvent {
 mod tests {
     use super::*;
     use crate::fake;
+    use crate::runs::Bookmark;
     use crate::state::{LogLine, RunState, Status};
     use crate::store::{self, RunFolder, RunId, faults};
     use tempfile::TempDir;
     use trainer::event::Artifact;
 
     fn run() -> (TempDir, Run) {
-        let home = tempfile::tempdir().unwrap();
+        let home = faults::home();
         let folder = RunFolder::at(home.path().join("run"));
         let run = Run::create(RunId::fresh(), folder, fake::scheduled(2).into()).unwrap();
         (home, run)
@@ -177,11 +178,11 @@ mod tests {
             run.ask_to_stop("stopped by hand");
             // Its step takes longer than anybody waits. What isn't so fails the run.
             assert!(matches!(run.take_up(|_, _| unreachable!()), Err(RecordError::Stopping)));
-            assert!(matches!(run.remove(|_| Ok(())), Err(RecordError::Stopping)));
+            assert!(matches!(run.delete(|_| Ok(())), Err(RecordError::Stopping)));
             RunEvent::Killed { reason: run.stop_reason().into() }
         });
         assert_eq!(run.summary().reason.as_deref(), Some("stopped by hand"));
-        run.remove(|_| Ok(())).unwrap();
+        run.delete(|_| Ok(())).unwrap();
     }
 
     #[test]
@@ -224,9 +225,9 @@ mod tests {
                     break;
                 }
                 let run = std::sync::Arc::new(run);
-                let (lines, over) = runtime.block_on(run.lines_after(0)).unwrap();
-                let seen = epochs(&lines);
-                assert!(over);
+                let told = runtime.block_on(run.lines_after(Bookmark::default(), usize::MAX)).unwrap();
+                let seen = epochs(&told.lines);
+                assert!(told.over);
                 let summary = run.summary();
                 let place = format!("change {good}, {failures} failures: {summary:?}");
                 match summary.status {

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use trainer::event::Emission;
 
 /// A change of the runs folder this young may have come after a look that saw the same time: clocks of file systems tick
@@ -44,8 +44,8 @@ pub struct Trashed {
     pub folder: RunFolder,
     /// What its summary says, where it can be read.
     pub summary: Option<Summary>,
-    /// When it was deleted.
-    pub deleted: SystemTime,
+    /// When it was deleted, in milliseconds since 1970-01-01 UTC.
+    pub deleted_ms: u64,
 }
 
 impl Registry {
@@ -87,6 +87,8 @@ impl Registry {
 
     fn admit(&self, run: Run) -> Arc<Run> {
         run.tell(&self.changes);
+        // It may come from the trash, by whatever way, or its deletion was cut short.
+        run.undelete();
         let run = Arc::new(run);
         self.runs_mut().insert(run.id, run.clone());
         run
@@ -124,7 +126,7 @@ impl Registry {
         let lost = self.runs().values().filter(is_lost).cloned().collect::<Vec<_>>();
         let mut all = true;
         for run in lost {
-            match run.remove(|_| Ok(())) {
+            match run.forget() {
                 Ok(()) => {
                     tracing::warn!(id = %run.id, "the run's folder is gone, so the run is forgotten");
                     self.forget(run.id);
@@ -146,7 +148,7 @@ impl Registry {
     /// The run isn't over or is gone already, or its folder can't be moved.
     pub fn delete(&self, run: &Run) -> Result<(), RecordError> {
         let _one_at_a_time = self.moving();
-        run.remove(|folder| match self.store.trash().put(run.id) {
+        run.delete(|folder| match self.store.trash().put(run.id) {
             Err(_) if folder.is_gone() => Ok(()),
             put => put,
         })?;
@@ -176,9 +178,15 @@ impl Registry {
     pub fn trashed(&self) -> io::Result<Vec<Trashed>> {
         let runs = self.store.trash().list()?.into_iter();
         let mut runs = runs
-            .map(|(id, folder, deleted)| Trashed { id, summary: crate::runs::read_summary(&folder), folder, deleted })
+            .map(|(id, folder, moved)| {
+                let summary = crate::runs::read_summary(&folder);
+                // Logs of older versions don't say, nor does one that could not be written.
+                let moved_ms = moved.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+                let deleted_ms = summary.as_ref().and_then(|summary| summary.deleted_ms).unwrap_or(moved_ms);
+                Trashed { id, folder, summary, deleted_ms }
+            })
             .collect::<Vec<_>>();
-        runs.sort_by_key(|run| std::cmp::Reverse((run.deleted, run.id)));
+        runs.sort_by_key(|run| std::cmp::Reverse((run.deleted_ms, run.id)));
         Ok(runs)
     }
 
@@ -219,5 +227,86 @@ impl Registry {
 
     fn runs_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<RunId, Arc<Run>>> {
         self.runs.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+    use crate::store::faults;
+    use trainer::event::RunEvent;
+
+    fn open(folder: &std::path::Path) -> Registry {
+        Registry::open(Store::open(folder).unwrap()).unwrap()
+    }
+
+    /// What the log tells after the run's end.
+    fn told(run: &Run) -> Vec<String> {
+        let lines = run.folder.log_lines().unwrap();
+        let lines = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.map(|line| line["type"].as_str().unwrap().to_string()).skip(2).collect()
+    }
+
+    #[test]
+    fn deleting_and_restoring_are_events() {
+        let home = tempfile::tempdir().unwrap();
+        let registry = open(home.path());
+        let run = registry.create(fake::scheduled(1).into()).unwrap();
+        run.record(RunEvent::Finished.into()).unwrap();
+        registry.delete(&run).unwrap();
+        let [trashed] = &registry.trashed().unwrap()[..] else { panic!("it is not in the trash") };
+        assert_eq!(trashed.summary.as_ref().unwrap().deleted_ms, Some(trashed.deleted_ms));
+        let run = registry.restore(run.id).unwrap();
+        assert_eq!((told(&run), run.summary().deleted_ms), (vec!["deleted".into(), "restored".into()], None));
+        // By hand, and found by a server that runs.
+        registry.delete(&run).unwrap();
+        registry.store.trash().restore(run.id).unwrap();
+        registry.refresh();
+        let run = registry.get(run.id).unwrap();
+        assert_eq!((told(&run)[2..].join(" "), run.summary().deleted_ms), ("deleted restored".into(), None));
+        // By hand, and found by the next start.
+        registry.delete(&run).unwrap();
+        registry.store.trash().restore(run.id).unwrap();
+        drop(registry);
+        let run = open(home.path()).get(run.id).unwrap();
+        assert_eq!((told(&run)[4..].join(" "), run.summary().deleted_ms), ("deleted restored".into(), None));
+    }
+
+    /// Each change to the disk fails in turn, once or with all after it, as if the program had died there; then a new start.
+    #[test]
+    fn a_death_between_the_event_and_the_move_leaves_a_run_whole_in_one_place() {
+        for failures in [1, 2, usize::MAX] {
+            for good in 0.. {
+                let home = faults::home();
+                let registry = open(home.path());
+                let run = registry.create(fake::scheduled(1).into()).unwrap();
+                run.record(RunEvent::Finished.into()).unwrap();
+                faults::plan(good, failures, faults::EROFS);
+                let deleted = registry.delete(&run).is_ok();
+                let restored = deleted && registry.restore(run.id).is_ok();
+                if !faults::lift() {
+                    assert!(restored && good > 40, "{good} changes only");
+                    break;
+                }
+                drop(registry);
+                let registry = open(home.path());
+                let place = format!("change {good}, {failures} failures: deleted {deleted}, restored {restored}");
+                let (here, trashed) = (registry.get(run.id), registry.trashed().unwrap());
+                let run = match (here, &trashed[..]) {
+                    (Some(run), []) => run,
+                    (None, [_]) => registry.restore(run.id).unwrap(),
+                    _ => panic!("{place}: it is not in one place"),
+                };
+                let state = run.read().unwrap();
+                assert_eq!((&state.summary, state.summary.deleted_ms), (&*run.summary(), None), "{place}");
+                // Never said twice, and never that it is back without having said that it was gone.
+                let told = told(&run);
+                let expected = ["deleted", "restored"].iter().cycle().take(told.len());
+                assert!(told.len().is_multiple_of(2) && told.iter().eq(expected), "{place}: {told:?}");
+                registry.delete(&run).unwrap();
+                assert!(registry.restore(run.id).unwrap().summary().deleted_ms.is_none(), "{place}");
+            }
+        }
     }
 }

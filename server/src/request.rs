@@ -7,7 +7,7 @@ mod axes;
 mod reading;
 
 use crate::checkpoints;
-use crate::room;
+use crate::memory;
 use crate::scheduler::Order;
 use crate::state::RunState;
 use crate::text;
@@ -106,7 +106,7 @@ fn order(request: &Map<String, Value>, values: &[(&'static Field, &Value)]) -> R
     let asked = request.get("device").and_then(Value::as_str).and_then(DeviceChoice::from_word);
     let spec = RunSpec::from_request(request, default_profile(asked.unwrap_or(DeviceChoice::Auto)))?;
     check_device(&spec)?;
-    room::check(&spec)?;
+    memory::check(&spec)?;
     // The label says the variant and its parts, the end the seed.
     let said = ["seed", "variant", "network", "distance"];
     let settings = values.iter().filter(|(field, _)| !said.contains(&field.name));
@@ -162,7 +162,7 @@ pub fn fork(state: &RunState, mut request: Map<String, Value>) -> Result<(u32, O
         return Err(SpecError::new("epochs", json!(spec.epochs), expected));
     }
     check_device(&spec)?;
-    room::check(&spec)?;
+    memory::check(&spec)?;
     let name = match request.get("name").and_then(Value::as_str) {
         Some(name) => name.into(),
         None => {

@@ -8,23 +8,23 @@
 //! the disk when somebody asks, so that thousands of runs open fast and cost little. Such a run can be written to all the
 //! same ([`Run::amend`], [`Run::take_up`]): its log is read, one line is added, and unless it goes on it is a summary again.
 
+mod errors;
+mod opening;
+mod removal;
 mod writing;
 
 use crate::changes::Changes;
-use crate::checkpoints::NoCheckpoint;
-use crate::limits::lacks_handles;
-use crate::run_files;
-use crate::runs::writing::{name, named, recover};
 use crate::series::{self, Thinned};
-use crate::state::{LogError, LogLine, RunState, Status, Summary};
-use crate::store::{self, Log, RunFolder, RunId};
-use serde::Deserialize;
+use crate::state::{RunState, Status, Summary};
+use crate::store::{Log, RunFolder, RunId};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
-use trainer::event::{Emission, RunEvent};
+
+pub use errors::{OpenError, ReadError, RecordError};
+pub(crate) use opening::read_summary;
 
 /// One run: its folder, what is known of it, and the bells that ring at new lines.
 #[derive(Debug)]
@@ -68,70 +68,40 @@ enum Memory {
     Summary(Arc<Summary>),
 }
 
+/// How far a reader of a run's log is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bookmark {
+    /// The last line that it has, 0 for none.
+    pub position: u64,
+    /// The byte at which the next begins, where that is known.
+    byte: Option<u64>,
+}
+
+impl Bookmark {
+    /// After that line.
+    pub fn after(position: u64) -> Bookmark {
+        Bookmark { position, byte: None }
+    }
+}
+
+/// A piece of a run's log.
+#[derive(Debug)]
+pub struct Lines {
+    /// Oldest first.
+    pub lines: Vec<Arc<str>>,
+    /// Where they end.
+    pub next: Bookmark,
+    /// Whether others follow already.
+    pub more: bool,
+    /// Whether the run was over before they were taken, so that no others will come.
+    pub over: bool,
+}
+
 impl Memory {
     fn whole(state: RunState, lines: Vec<Arc<str>>) -> Memory {
         let summary = Arc::new(state.summary.clone());
         Memory::Whole { state: Box::new(state), lines, summary }
     }
-}
-
-/// Why an event couldn't be recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The run is over already.
-    #[error("the run is over")]
-    Over,
-    /// The run isn't over.
-    #[error("the run is waiting or training: stop it first")]
-    NotOver,
-    /// The run isn't over, but was asked to stop.
-    #[error("the run is stopping and ends after its step: wait for its end, then ask again")]
-    Stopping,
-    /// The run has finished.
-    #[error("the run has done all its epochs: fork it to train on with more of them")]
-    Finished,
-    /// The run was deleted.
-    #[error("the run was deleted: restore it from the trash first")]
-    Gone,
-    /// There is nothing to go on from.
-    #[error(transparent)]
-    Checkpoint(#[from] NoCheckpoint),
-    /// The log makes no sense.
-    #[error("the run's log can't be understood: {0}")]
-    Log(#[from] LogError),
-    /// The disk refused.
-    #[error("can't write to the run's folder: {0} ({helps}; then resume the run or start it again)", helps = remedy(.0))]
-    Disk(#[from] io::Error),
-    /// The event can't be told in JSON: a number isn't finite.
-    #[error("the trainer reported something that can't be stored: {0} (try a smaller learning rate)")]
-    Event(#[from] serde_json::Error),
-    /// The artifact has an impossible name.
-    #[error("the trainer named an artifact `{0}`, which can't be stored")]
-    Name(String),
-}
-
-/// What helps where the disk refuses.
-fn remedy(error: &io::Error) -> &'static str {
-    if lacks_handles(error) {
-        return "allow the server more open files with `ulimit -n`, or start it with fewer --watchers or --jobs";
-    }
-    match error.kind() {
-        io::ErrorKind::NotFound => "its folder was moved or deleted while the server ran: put it back",
-        _ => {
-            "free some space, where there is a trash with `centerscope trash empty`, or check the folder's permissions"
-        }
-    }
-}
-
-/// Why a run can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The log can't be read.
-    #[error("the run's log can't be read: {0}")]
-    Disk(#[from] io::Error),
-    /// The log makes no sense.
-    #[error("the run's log can't be understood: {0}")]
-    Log(#[from] LogError),
 }
 
 // A panic under a lock fails the thread that panicked; what the lock guards is replaced whole or appended to, so the
@@ -154,89 +124,6 @@ pub fn now_ms() -> u64 {
 }
 
 impl Run {
-    /// Makes the run `id`, whose first event is `scheduled`. Blocks on the disk.
-    ///
-    /// # Errors
-    /// The folder can't be made or written.
-    pub fn create(id: RunId, folder: RunFolder, scheduled: Emission) -> Result<Run, RecordError> {
-        folder.create()?;
-        Run::begin(id, folder.clone(), scheduled).inspect_err(|_| {
-            // It was empty before, so all in it is ours; half a run is of use to nobody.
-            let _ = folder.discard();
-        })
-    }
-
-    fn begin(id: RunId, folder: RunFolder, scheduled: Emission) -> Result<Run, RecordError> {
-        let line = LogLine { seq: 1, time_ms: now_ms(), event: scheduled.event };
-        let text = serde_json::to_string(&line)?;
-        let state = RunState::begin(id, &line)?;
-        let spec = serde_json::to_vec_pretty(&state.summary.spec)?;
-        let mut files = named(&scheduled.artifacts)?;
-        files.extend([(name("README.md")?, run_files::README.as_bytes()), (name("spec.json")?, &spec)]);
-        folder.put(&files)?;
-        let mut log = folder.log()?;
-        log.append(&text, true)?;
-        folder.put(&[(name(store::SUMMARY)?, &run_files::run_json(&state, log.size())?)])?;
-        folder.sync()?;
-        Ok(Run::with(id, folder, Memory::whole(state, vec![text.into()]), Pen::Writing(log)))
-    }
-
-    /// Opens the folder of a run of the past. One that isn't over has lost its trainer: it gets an `interrupted` event.
-    ///
-    /// # Errors
-    /// The folder holds no run, or the event can't be written.
-    pub fn open(id: RunId, folder: RunFolder) -> Result<Run, OpenError> {
-        if let Some(run) = Run::find_over(id, folder.clone()) {
-            return Ok(run);
-        }
-        let log = folder.log()?;
-        let lines = folder.log_lines()?;
-        let state = RunState::replay(id, lines.iter().map(|line| &**line))?;
-        if let Err(error) = recover(&folder, &state) {
-            tracing::warn!(%id, %error, "what a death left behind in the run's folder could not be cleared up");
-        }
-        let over = state.summary.status.is_over();
-        let run = Run::with(id, folder, Memory::whole(state, lines), Pen::Writing(log));
-        if over {
-            // The end was logged, but the program died before the summary said so.
-            run.settle(&mut run.pen())?;
-        } else {
-            let reason = "the program ended while the run was waiting or training; noticed at the next start";
-            let end = RunEvent::Interrupted { reason: reason.into() };
-            if let Err(error) = run.record(end.clone().into()) {
-                tracing::warn!(%id, %error, "the run's end could not be recorded");
-                run.end_in_memory(end);
-            }
-        }
-        Ok(run)
-    }
-
-    /// The run in a folder, if its summary says that it is over and is up to date. Writes nothing.
-    pub fn find_over(id: RunId, folder: RunFolder) -> Option<Run> {
-        let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
-        let Stored { mut summary, log_bytes } = serde_json::from_slice(&bytes).ok()?;
-        // Where the log went on after the summary was written, the log is right. Older versions told no size.
-        let fresh = log_bytes.is_none_or(|size| folder.log_size().is_ok_and(|now| now == size));
-        if summary.id != id || !summary.status.is_over() || !fresh {
-            return None;
-        }
-        if summary.data_name.is_some() && summary.data_digest.is_none() {
-            // Older versions left it to the log.
-            summary.data_digest = Run::digest_seen(&folder);
-        }
-        Some(Run::with(id, folder, Memory::Summary(summary.into()), Pen::Down))
-    }
-
-    /// The digest of the images that a run saw when it last started, as its log has it.
-    fn digest_seen(folder: &RunFolder) -> Option<String> {
-        let lines = folder.log_lines().ok()?;
-        let starts = lines.iter().rev().filter(|line| line.contains("\"started\""));
-        starts.filter_map(|line| serde_json::from_str::<LogLine>(line).ok()).find_map(|line| match line.event {
-            RunEvent::Started(start) => Some(start.data.digest),
-            _ => None,
-        })
-    }
-
     fn with(id: RunId, folder: RunFolder, memory: Memory, pen: Pen) -> Run {
         Run {
             id,
@@ -326,20 +213,36 @@ impl Run {
         .await
     }
 
-    /// The lines after position `after`, oldest first, and whether the run was over before they were taken (so that no
-    /// others will come). Reads the log of a run that is over.
+    /// The lines after a bookmark, up to about `bytes` of them. Reads the log of a run that is over, from there on.
     ///
     /// # Errors
     /// The log can't be read.
-    pub async fn lines_after(self: &Arc<Self>, after: u64) -> Result<(Vec<Arc<str>>, bool), ReadError> {
-        // Line n has position n, so the position is the index of the next.
-        let rest = |lines: &[Arc<str>]| lines.get(after as usize..).unwrap_or_default().to_vec();
+    pub async fn lines_after(self: &Arc<Self>, mark: Bookmark, bytes: usize) -> Result<Lines, ReadError> {
         if let Memory::Whole { state, lines, .. } = &*self.memory() {
-            return Ok((rest(lines), state.summary.status.is_over()));
+            // Line n has position n, so the position is the index of the next.
+            let rest = lines.get(mark.position as usize..).unwrap_or_default();
+            let mut taken = 0;
+            let fits = |line: &&Arc<str>| {
+                let fits = taken <= bytes;
+                taken += line.len();
+                fits
+            };
+            let piece = rest.iter().take_while(fits).cloned().collect::<Vec<_>>();
+            let next = Bookmark { position: mark.position + piece.len() as u64, byte: None };
+            let more = piece.len() < rest.len();
+            return Ok(Lines { lines: piece, next, more, over: state.summary.status.is_over() });
         }
         let run = self.clone();
-        let lines = blocking(move || Ok(run.folder.log_lines()?)).await?;
-        Ok((rest(&lines), true))
+        blocking(move || {
+            let from = match mark.byte {
+                Some(byte) => byte,
+                None => run.folder.log_place(mark.position)?,
+            };
+            let (lines, end, more) = run.folder.log_piece(from, bytes)?;
+            let next = Bookmark { position: mark.position + lines.len() as u64, byte: Some(end) };
+            Ok(Lines { lines, next, more, over: true })
+        })
+        .await
     }
 
     /// Tells the watchers of this run, and those of all runs, that there is something new.
@@ -397,47 +300,10 @@ impl Run {
     }
 }
 
-/// Why a folder can't be opened as a run.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Its log can't be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The event that closes it can't be written.
-    #[error(transparent)]
-    Record(#[from] RecordError),
-}
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> OpenError {
-        ReadError::from(error).into()
-    }
-}
-
-impl From<LogError> for OpenError {
-    fn from(error: LogError) -> OpenError {
-        ReadError::from(error).into()
-    }
-}
-
 /// Disk work belongs on a thread of its own: an async worker that waits for a disk serves nobody.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, ReadError> {
     let lost = |error: tokio::task::JoinError| ReadError::Disk(io::Error::other(error));
     tokio::task::spawn_blocking(work).await.map_err(lost)?
-}
-
-/// What is read back of `run.json`.
-#[derive(Deserialize)]
-struct Stored {
-    #[serde(flatten)]
-    summary: Summary,
-    log_bytes: Option<u64>,
-}
-
-/// What `run.json` says, where it can be read.
-pub(crate) fn read_summary(folder: &RunFolder) -> Option<Summary> {
-    let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
-    serde_json::from_slice(&bytes).ok()
 }

@@ -3,7 +3,7 @@
 use crate::auth::{Auth, SHORTEST};
 use crate::config::Config;
 use crate::datasets::Datasets;
-use crate::limits::{ARCHIVES, Bucket, CLAIMS, CREATIONS, CREATIONS_PER_S, REPLAYS, Room, Streams};
+use crate::limits::{ARCHIVES, Bucket, CLAIMS, CREATIONS, CREATIONS_PER_S, Capacity, REPLAYS, Streams};
 use crate::monitor::Monitor;
 use crate::recorder;
 use crate::registry::Registry;
@@ -92,7 +92,7 @@ impl Server {
         let scheduler = Scheduler::new(config.jobs.into(), registry.clone(), work);
         let monitor = Monitor::default();
         if config.resume_interrupted {
-            match monitor.room_for_runs(&config.runs_dir).await {
+            match monitor.space_for_runs(&config.runs_dir).await {
                 Ok(()) => {
                     let scheduler = scheduler.clone();
                     tokio::task::spawn_blocking(move || scheduler.resume_interrupted())
@@ -102,7 +102,7 @@ impl Server {
                 Err(error) => tracing::warn!(%error, "no run is resumed"),
             }
         }
-        let Room { connections, streams } = Room::look(config.watchers.into(), config.jobs.into());
+        let Capacity { connections, streams } = Capacity::look(config.watchers.into(), config.jobs.into());
         let streams = Streams::new(streams);
         let creations = Bucket::new(CREATIONS, CREATIONS_PER_S);
         let app = Arc::new(App {
@@ -129,7 +129,8 @@ impl Server {
         let Server { app, listener, connections, .. } = self;
         let mut phase = app.phase.subscribe();
         let graceful = async move { drop(phase.wait_for(|&phase| phase == Phase::Down).await) };
-        let serving = tokio::spawn(connections::serve(listener, router(app.clone()), connections, graceful));
+        let patience = app.config.patience;
+        let serving = tokio::spawn(connections::serve(listener, router(app.clone()), connections, patience, graceful));
         stop.await;
         app.phase.send_replace(Phase::Ending);
         // Requests are answered while the runs come to their ends, so that watchers see how.

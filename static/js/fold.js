@@ -57,6 +57,12 @@ export function applyEvent(run, event) {
     case "edited":
       for (const name of ["name", "tags", "notes", "archived"]) if (name in event) run[name] = event[name];
       break;
+    case "deleted":
+      run.deleted_ms = event.time_ms;
+      break;
+    case "restored":
+      delete run.deleted_ms;
+      break;
     case "finished":
     case "failed":
     case "killed":

@@ -5,14 +5,16 @@
 //! CRASH_POINTS=200 cargo test -p server --test program -- --ignored crash --nocapture
 //! ```
 
-use crate::support::{Site, tiny};
+use crate::hostile::copy_run;
+use crate::support::{Site, finished, tiny};
 use centerscope::registry::Registry;
 use centerscope::state::Status;
 use centerscope::store::{Store, digest};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -28,6 +30,66 @@ fn ten_kills_lose_nothing() {
 #[ignore = "takes minutes: by command"]
 fn crash_points() {
     harness(std::env::var("CRASH_POINTS").map_or(200, |points| points.parse().unwrap()));
+}
+
+/// Whatever was answered holds, and what was under way is done or not: no run is in both places or in none, and no log says
+/// otherwise.
+#[test]
+fn ten_kills_while_runs_are_deleted_and_restored_leave_each_whole_in_one_place() {
+    let (done, home) = (finished(), tempfile::tempdir().unwrap());
+    done.ids.iter().for_each(|id| copy_run(done, id, home.path()));
+    let mut chance = Chance::new();
+    // Which of them were told to be deleted.
+    let mut deleted = done.ids.iter().map(|id| (id.clone(), false)).collect::<BTreeMap<_, _>>();
+    for point in 0..10 {
+        let program = Program::start(home.path());
+        let (address, mut known, (tell, told)) = (program.site.address, deleted.clone(), mpsc::channel());
+        let asking = thread::spawn(move || {
+            loop {
+                for (id, deleted) in &mut known {
+                    let (method, target) = match deleted {
+                        true => ("POST", format!("/runs/{id}/restore")),
+                        false => ("DELETE", format!("/runs/{id}")),
+                    };
+                    match ask(address, method, &target) {
+                        Some(status) => assert!([200, 204].contains(&status), "{method} {target}: {status}"),
+                        None => return id.clone(),
+                    }
+                    *deleted = !*deleted;
+                    tell.send((id.clone(), *deleted)).unwrap();
+                }
+            }
+        });
+        deleted.extend((0..=chance.below(20)).map(|_| told.recv().unwrap()));
+        thread::sleep(Duration::from_micros(chance.below(20_000)));
+        drop(program);
+        let under_way = asking.join().unwrap();
+        deleted.extend(told);
+
+        let registry = Registry::open(Store::open(home.path()).unwrap()).unwrap();
+        let trashed = registry.trashed().unwrap();
+        for (id, deleted) in &mut deleted {
+            let here = registry.get(id.parse().unwrap());
+            let gone = trashed.iter().any(|run| run.id.to_string() == *id);
+            assert_ne!(here.is_some(), gone, "point {point}: {id} is in both places or in none");
+            assert!(gone == *deleted || *id == under_way, "point {point}: {id} is where it was told not to be");
+            *deleted = gone;
+            if let Some(run) = here {
+                let state = run.read().unwrap();
+                assert_eq!((&state.summary, state.summary.deleted_ms), (&*run.summary(), None), "point {point}");
+                assert_eq!(state.history.len(), 2, "point {point}");
+            }
+        }
+    }
+}
+
+/// The status of an answer; `None` where the server is gone.
+fn ask(address: SocketAddr, method: &str, target: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    write!(stream, "{method} {target} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
 }
 
 /// A program that serves; killed when dropped.
@@ -63,6 +125,13 @@ impl Drop for Program {
 struct Chance(u64);
 
 impl Chance {
+    /// Other numbers each time.
+    fn new() -> Chance {
+        let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
+        eprintln!("seed {seed}");
+        Chance(seed)
+    }
+
     fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -73,9 +142,7 @@ impl Chance {
 
 fn harness(points: usize) {
     let home = tempfile::tempdir().unwrap();
-    let seed = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
-    eprintln!("seed {seed}");
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new();
     // Every line about an epoch that any watcher saw, by run.
     let mut seen = BTreeMap::<String, Vec<String>>::new();
     // The last position of any watcher, by run.

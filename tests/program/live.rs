@@ -104,6 +104,9 @@ fn a_full_house_turns_watchers_away() {
     assert_eq!(refused.status, 503);
     assert!(refused.json()["detail"].as_str().unwrap().contains("--watchers"));
     assert_eq!(site.get("/runs").status, 200, "pages are served");
+    for several in [format!("/events?runs={id}"), "/events?runs=nonsense".into()] {
+        assert_eq!(site.get(&several).status, 503, "{several}: nothing is looked for");
+    }
     drop(inside);
     while site.get_head(&target) == 503 {
         std::thread::yield_now();

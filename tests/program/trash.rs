@@ -59,10 +59,18 @@ fn a_deleted_run_comes_back_until_the_trash_is_emptied() {
     }
     assert_eq!((ids(&site.get("/runs").json()).len(), ids(&site.get("/trash").json())), (0, vec![id.as_str()]));
     assert_eq!(ask("POST", "/resume").status, 404);
+    let deleted_ms = site.get("/trash").json()["runs"][0]["deleted_ms"].clone();
     for _ in 0..2 {
         assert_eq!(ask("POST", "/restore").status, 200);
-        assert_eq!(site.get(&format!("/runs/{id}")).json(), before);
+        let mut after = site.get(&format!("/runs/{id}")).json();
+        assert_eq!(after["seq"], before["seq"].as_u64().unwrap() + 2);
+        after["seq"] = before["seq"].clone();
+        assert_eq!(after, before, "nothing else is changed");
     }
+    let log = site.events(&format!("/runs/{id}/events"), None).rest();
+    let [.., deleted, restored] = &log[..] else { panic!("{log:?}") };
+    assert_eq!((&deleted.json()["type"], &deleted.json()["time_ms"]), (&json!("deleted"), &deleted_ms));
+    assert_eq!(restored.json()["type"], "restored");
     let page = || site.get_page("/trash").text();
     assert!(page().contains("Nothing is in the trash"), "{}", page());
     let form = |target: &str| site.send("POST", target, &[("Accept", "text/html")], b"");

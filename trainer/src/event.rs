@@ -68,6 +68,10 @@ pub enum RunEvent {
     },
     /// Somebody changed what the run says of itself; also after its end.
     Edited(Edit),
+    /// Somebody deleted the run, which is over: its folder goes to the trash.
+    Deleted,
+    /// Its folder is back from the trash, or never got there.
+    Restored,
 }
 
 /// What somebody changed; what is absent stays as it is.

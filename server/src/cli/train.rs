@@ -4,7 +4,7 @@ use crate::config::DataArgs;
 use crate::datasets::Datasets;
 use crate::recorder;
 use crate::request::{self, Plan};
-use crate::runs::{RecordError, Run};
+use crate::runs::{Bookmark, RecordError, Run};
 use crate::state::{LogLine, Status};
 use crate::store::{RunFolder, RunId};
 use anyhow::{Context, bail};
@@ -91,15 +91,15 @@ async fn show(run: &Arc<Run>) -> anyhow::Result<()> {
     let mut bell = run.bell();
     let mut stop = Box::pin(super::stop_signal()?);
     let mut stopping = false;
-    let mut position = 0;
+    let mut mark = Bookmark::default();
     loop {
         bell.mark_unchanged();
-        let (lines, over) = run.lines_after(position).await?;
-        position += lines.len() as u64;
-        for line in &lines {
+        let told = run.lines_after(mark, usize::MAX).await?;
+        mark = told.next;
+        for line in &told.lines {
             draw(&bar, &serde_json::from_str(line)?);
         }
-        if over {
+        if told.over {
             bar.finish_and_clear();
             return Ok(());
         }
@@ -137,6 +137,8 @@ fn draw(bar: &ProgressBar, line: &LogLine) {
         }
         RunEvent::Resumed { .. }
         | RunEvent::Edited(_)
+        | RunEvent::Deleted
+        | RunEvent::Restored
         | RunEvent::Finished
         | RunEvent::Failed { .. }
         | RunEvent::Killed { .. }

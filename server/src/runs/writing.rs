@@ -32,9 +32,12 @@ impl Run {
     /// # Errors
     /// The run was deleted, or the disk refuses; then nobody heard of the event.
     pub fn amend(&self, event: RunEvent) -> Result<(), RecordError> {
-        let mut pen = self.pen();
-        self.reopen(&mut pen)?;
-        self.write(&mut pen, now_ms(), event.into()).inspect_err(|_| self.put_down(&mut pen))
+        self.add(&mut self.pen(), event)
+    }
+
+    pub(super) fn add(&self, pen: &mut Pen, event: RunEvent) -> Result<(), RecordError> {
+        self.reopen(pen)?;
+        self.write(pen, now_ms(), event.into()).inspect_err(|_| self.put_down(pen))
     }
 
     /// Takes up a run that is over: logs the `resumed` event that `choose` makes of what is known of the run. False where
@@ -71,23 +74,6 @@ impl Run {
             // The line stands and the tables don't: nobody will train the run, so it ends again.
             self.give_up(&mut pen, RunEvent::Failed { reason: error.to_string() });
         })
-    }
-
-    /// Hands the folder of a run that is over to `take_away`; from then on nothing is written to it. Blocks on the disk.
-    ///
-    /// # Errors
-    /// The run isn't over or is gone already, or `take_away` fails.
-    pub fn remove(&self, take_away: impl FnOnce(&RunFolder) -> io::Result<()>) -> Result<(), RecordError> {
-        let mut pen = self.pen();
-        match *pen {
-            Pen::Writing(_) if self.is_stopping() => return Err(RecordError::Stopping),
-            Pen::Writing(_) => return Err(RecordError::NotOver),
-            Pen::Gone => return Err(RecordError::Gone),
-            Pen::Down => {}
-        }
-        take_away(&self.folder)?;
-        *pen = Pen::Gone;
-        Ok(())
     }
 
     /// Opens the log of a run that is over, and brings all of it back to memory.
@@ -241,14 +227,18 @@ impl Run {
         Ok(())
     }
 
-    /// Closes the log of a run that is over and keeps the summary of what it holds.
+    /// Closes the log of a run that is over and keeps the summary of what it holds. Where the log may hold a line that nobody
+    /// was told of, memory goes on to answer: only there is known which lines were told.
     fn put_down(&self, pen: &mut Pen) {
         let memory = &mut *self.memory_mut();
-        if let (Memory::Whole { summary, .. }, Pen::Writing(_)) = (&*memory, &*pen)
+        if let (Memory::Whole { summary, .. }, Pen::Writing(log)) = (&*memory, &*pen)
             && summary.status.is_over()
         {
+            let torn = log.is_torn();
             *pen = Pen::Down;
-            *memory = Memory::Summary(summary.clone());
+            if !torn {
+                *memory = Memory::Summary(summary.clone());
+            }
         }
     }
 }
@@ -278,4 +268,51 @@ fn digests(artifacts: &[Artifact]) -> BTreeMap<String, String> {
 pub(super) fn recover(folder: &RunFolder, state: &RunState) -> io::Result<()> {
     let told = state.files.iter().filter_map(|(name, file)| Some((name.parse().ok()?, file.sha256.as_deref()?)));
     folder.recover(&told.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake;
+    use crate::runs::Bookmark;
+    use crate::store::{RunId, faults};
+    use tokio::runtime::Builder;
+    use trainer::event::Edit;
+
+    fn edited(notes: &str) -> RunEvent {
+        RunEvent::Edited(Edit { notes: Some(notes.into()), ..Edit::default() })
+    }
+
+    /// Every change to the disk that an edit of a run of the past makes fails in turn, once or from then on.
+    #[test]
+    fn an_edit_that_the_disk_refuses_is_told_to_nobody_and_undoes_nothing() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        for failures in [1, 2, usize::MAX] {
+            for good in 0.. {
+                let home = faults::home();
+                let run =
+                    Run::create(RunId::fresh(), RunFolder::at(home.path().join("run")), fake::scheduled(2).into());
+                let run = Arc::new(run.unwrap());
+                run.record(RunEvent::Finished.into()).unwrap();
+                let told =
+                    |run: &Arc<Run>| runtime.block_on(run.lines_after(Bookmark::default(), usize::MAX)).unwrap().lines;
+                faults::plan(good, failures, faults::ENOSPC);
+                let refused = run.amend(edited("refused")).is_err();
+                if !faults::lift() {
+                    assert!(!refused && good > 8, "{good} changes only");
+                    break;
+                }
+                let place = format!("change {good}, {failures} failures");
+                let seen = told(&run);
+                assert_eq!(run.summary().seq, seen.len() as u64, "{place}: what is told and what is known differ");
+                run.amend(edited("taken")).unwrap();
+                let after = told(&run);
+                assert!(after.starts_with(&seen), "{place}: something was told otherwise");
+                assert_eq!(after.len(), seen.len() + 1, "{place}");
+                assert_eq!(run.folder.log_lines().unwrap(), after, "{place}");
+                let again = Run::open(run.id, run.folder.clone()).unwrap();
+                assert_eq!(again.read().unwrap().summary, *run.summary(), "{place}");
+            }
+        }
+    }
 }

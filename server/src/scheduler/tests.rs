@@ -128,7 +128,10 @@ impl World {
         let trashed = self.registry.trashed().unwrap();
         for run in self.made.lock().unwrap().iter() {
             let here = self.registry.get(run.id);
-            let gone = trashed.iter().any(|t| t.id == run.id);
+            let gone = trashed.iter().find(|t| t.id == run.id);
+            let says = gone.map(|t| t.summary.as_ref().is_some_and(|summary| summary.deleted_ms.is_some()));
+            assert_ne!(says, Some(false), "what is deleted says so");
+            let gone = gone.is_some();
             assert!(here.is_some() != gone, "each run is in one place");
             let Some(run) = here else { continue };
             let lines = run.folder.log_lines().unwrap();
@@ -136,6 +139,7 @@ impl World {
             assert!(state.summary.status.is_over(), "{:?}", state.summary);
             assert_eq!(state.summary, *run.summary(), "memory is the replay of the log");
             assert_eq!(state.summary.seq as usize, lines.len());
+            assert_eq!(state.summary.deleted_ms, None, "what is here says so");
             let first = state.summary.fork.as_ref().map_or(1, |fork| fork.epoch + 1);
             let epochs = state.history.iter().map(|report| report.epoch);
             assert!(epochs.eq(first..=state.summary.epoch), "each epoch once, in order");

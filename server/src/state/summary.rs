@@ -137,6 +137,9 @@ pub struct Summary {
     pub notes: String,
     /// Whether lists leave it out.
     pub archived: bool,
+    /// When it was deleted; absent unless it is in the trash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_ms: Option<u64>,
     /// The last event of its log that is in here: of two summaries of a run, the one with more is the newer.
     #[serde(default)]
     pub seq: u64,

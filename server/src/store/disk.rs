@@ -1,17 +1,172 @@
-//! Every change that the program makes to a disk and every file that it opens there, in a few functions, so that a test can
-//! let any of them fail, and so that none of them is led astray: whoever writes into a runs folder can lay a link where a
-//! file belongs, which leads anywhere, or a pipe, which whoever opens it waits at for ever.
+//! Every change that the program makes to a disk and every file that it opens there, so that a test can let any of them fail,
+//! and so that none of them is led astray: whoever writes into a runs folder can lay a link where a file or a folder belongs,
+//! which leads anywhere, or a pipe, which whoever opens it waits at for ever.
+//!
+//! A path leads to a [`Dir`] once, and no further than its user chose. From there on every name is one of a file or a folder in a
+//! folder that is held open, and none is followed where it is a link, also one that took the place of what was there a moment ago.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+#[cfg(unix)]
+mod handles;
+#[cfg(not(unix))]
+mod paths;
+
+#[cfg(unix)]
+use handles::Handle;
+#[cfg(not(unix))]
+use paths::Handle;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
-/// What is told of a name at which something else than a plain file stands.
+/// What is told of a name at which something else than a plain file stands,
 pub(super) const NOT_PLAIN: io::ErrorKind = io::ErrorKind::InvalidInput;
+/// and of one at which something else than a folder stands.
+pub(super) const NO_FOLDER: io::ErrorKind = io::ErrorKind::NotADirectory;
 
-/// Opens a plain file to read.
-pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    plain(path, OpenOptions::new().read(true))
+/// What stands at a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A plain file.
+    File,
+    /// A folder.
+    Folder,
+    /// A link, a pipe, a device, a socket.
+    Other,
+}
+
+/// A folder that is held open.
+#[derive(Debug)]
+pub(super) struct Dir(Handle);
+
+impl Dir {
+    /// The folder at a path that the user chose: links are followed.
+    pub(super) fn open(path: &Path) -> io::Result<Dir> {
+        gate()?;
+        Handle::open(path).map(Dir)
+    }
+
+    /// The folder of that name.
+    pub(super) fn folder(&self, name: impl AsRef<OsStr>) -> io::Result<Dir> {
+        gate()?;
+        let name = name.as_ref();
+        self.0.folder(name).map(Dir).map_err(|error| match error.kind() {
+            NO_FOLDER => {
+                io::Error::new(NO_FOLDER, format!("{} is no folder but a link or a file: remove it", name.display()))
+            }
+            _ => error,
+        })
+    }
+
+    /// Makes a folder; one that is there already will do.
+    pub(super) fn make_folder(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        gate()?;
+        match self.0.make_folder(name.as_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made,
+        }
+    }
+
+    /// Opens a plain file to read.
+    pub(super) fn read(&self, name: impl AsRef<OsStr>) -> io::Result<(File, Metadata)> {
+        self.plain(name.as_ref(), Handle::read)
+    }
+
+    /// Opens a plain file to read and write, made if it isn't there.
+    pub(super) fn read_and_write(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        Ok(self.plain(name.as_ref(), Handle::read_and_write)?.0)
+    }
+
+    /// Opens what is a plain file or nothing yet.
+    fn plain(
+        &self,
+        name: &OsStr,
+        open: impl FnOnce(&Handle, &OsStr) -> io::Result<File>,
+    ) -> io::Result<(File, Metadata)> {
+        gate()?;
+        let not_plain = || {
+            let told =
+                format!("{} is no plain file but a link, a folder, a pipe or a device: remove it", name.display());
+            io::Error::new(NOT_PLAIN, told)
+        };
+        // Opening a device may do something.
+        if self.0.look(name).is_ok_and(|(kind, _)| kind != Kind::File) {
+            return Err(not_plain());
+        }
+        let file = open(&self.0, name).map_err(|error| match error.kind() {
+            NOT_PLAIN => not_plain(),
+            _ => error,
+        })?;
+        let metadata = file.metadata()?;
+        if metadata.is_file() { Ok((file, metadata)) } else { Err(not_plain()) }
+    }
+
+    /// Writes a new file in the place of whatever stands there, and waits until the disk has it.
+    pub(super) fn write(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> io::Result<()> {
+        let name = name.as_ref();
+        match self.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // A new one only: what stands there now came since, and may be a link.
+        let (mut file, _) = self.plain(name, Handle::write_new)?;
+        append(&mut file, bytes)?;
+        gate()?;
+        file.sync_all()
+    }
+
+    /// Removes a file, or a link and not what it leads to.
+    pub(super) fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        gate()?;
+        self.0.remove(name.as_ref())
+    }
+
+    /// Removes a folder with all that is in it.
+    pub(super) fn remove_folder(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let name = name.as_ref();
+        let folder = self.folder(name)?;
+        for (name, kind) in folder.entries()? {
+            match kind {
+                Kind::Folder => folder.remove_folder(name)?,
+                _ => folder.remove(name)?,
+            }
+        }
+        gate()?;
+        self.0.remove_empty_folder(name)
+    }
+
+    /// Moves a file or a folder to another folder, over what may stand there.
+    pub(super) fn rename(&self, from: impl AsRef<OsStr>, folder: &Dir, to: impl AsRef<OsStr>) -> io::Result<()> {
+        gate()?;
+        self.0.rename(from.as_ref(), &folder.0, to.as_ref())
+    }
+
+    /// What stands at a name, and its size.
+    pub(super) fn look(&self, name: impl AsRef<OsStr>) -> io::Result<(Kind, u64)> {
+        self.0.look(name.as_ref())
+    }
+
+    /// Every name, and what stands there.
+    pub(super) fn entries(&self) -> io::Result<Vec<(OsString, Kind)>> {
+        self.0.entries()
+    }
+
+    /// Waits until the disk has the names that the folder holds.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        gate()?;
+        self.0.sync()
+    }
+
+    /// When something came or went in it last, or what was said of that.
+    pub(super) fn modified(&self) -> io::Result<SystemTime> {
+        self.0.as_file()?.metadata()?.modified()
+    }
+
+    /// Says that it changed now.
+    pub(super) fn touch(&self) -> io::Result<()> {
+        self.0.as_file()?.set_modified(SystemTime::now())
+    }
 }
 
 /// All that a file holds.
@@ -21,62 +176,16 @@ pub(super) fn whole(mut file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a plain file to read and write, made if it isn't there.
-pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
-    Ok(plain(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?.0)
-}
-
-/// Opens what is a plain file or nothing yet.
-fn plain(path: &Path, options: &mut OpenOptions) -> io::Result<(File, Metadata)> {
-    gate()?;
-    let not_plain = || {
-        let name = path.file_name().unwrap_or_default().display();
-        io::Error::new(
-            NOT_PLAIN,
-            format!("{name} is no plain file but a link, a folder, a pipe or a device: remove it"),
-        )
-    };
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(not_plain());
-    }
-    // Whatever took its place since that look is neither followed nor waited for.
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
-    }
-    let file = options.open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata)) } else { Err(not_plain()) }
-}
-
-/// Makes a folder and those above it, where they aren't there.
+/// Makes a folder that the user chose, and those above it, where they aren't there.
 pub(super) fn make_folders(path: &Path) -> io::Result<()> {
     gate()?;
     fs::create_dir_all(path)
 }
 
-/// Makes one folder; one that is there already will do.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+/// Removes a folder that the user chose, with all that is in it.
+pub(super) fn remove_folders(path: &Path) -> io::Result<()> {
     gate()?;
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
-    }
-}
-
-/// Writes a new file in the place of whatever stands there, and waits until the disk has it.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match remove(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    // A new one only: what stands there now came since, and may be a link.
-    let (mut file, _) = plain(path, OpenOptions::new().write(true).create_new(true))?;
-    append(&mut file, bytes)?;
-    gate()?;
-    file.sync_all()
+    fs::remove_dir_all(path)
 }
 
 /// Writes at the end of what was written before.
@@ -98,31 +207,6 @@ pub(super) fn cut(file: &File, size: u64) -> io::Result<()> {
     file.set_len(size)
 }
 
-/// Removes a file, or a link and not what it leads to.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    gate()?;
-    fs::remove_file(path)
-}
-
-/// Removes a folder with all that is in it; follows no link.
-pub(super) fn remove_folder(path: &Path) -> io::Result<()> {
-    gate()?;
-    fs::remove_dir_all(path)
-}
-
-/// Moves a file or a folder over what may stand at the target.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    gate()?;
-    fs::rename(from, to)
-}
-
-/// Waits until the disk has the names that the folder holds.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    gate()?;
-    // Elsewhere a folder can't be opened like a file, and names are as durable as the system makes them.
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
-}
-
 #[cfg(not(test))]
 fn gate() -> io::Result<()> {
     Ok(())
@@ -136,6 +220,15 @@ use faults::gate;
 pub(crate) mod faults {
     use std::cell::Cell;
     use std::io;
+    use std::path::Path;
+    use tempfile::TempDir;
+
+    /// A folder for a test that lets each change fail in turn: in memory, where the system has a place there, since a disk would
+    /// be waited for thousands of times.
+    pub(crate) fn home() -> TempDir {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+    }
 
     thread_local! {
         /// How many changes still succeed, how many fail then, and with which error of the system.

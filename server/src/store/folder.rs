@@ -1,15 +1,19 @@
 //! The folder of one run and its files.
 
-use super::{ArtifactName, LOG, Log, disk};
+use super::disk::{self, Dir, Kind};
+use super::{ArtifactName, LOG, Log};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The end of a temporary file's name; a dot stands at its beginning.
 const TEMPORARY: &str = ".tmp";
+
+/// Read of a log at once.
+const PIECE: usize = 64 * 1024;
 
 /// A file of a run.
 #[derive(Clone, Debug)]
@@ -23,18 +27,38 @@ pub struct ArtifactInfo {
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct RunFolder {
-    path: PathBuf,
+    /// Chosen by the user: it may be a link, or lead through some.
+    root: Arc<Path>,
+    /// The way on from there, on which no link is followed.
+    below: String,
 }
 
 impl RunFolder {
-    /// The folder at `path`, whether it is there yet or not.
+    /// The folder at a path that the user chose, whether it is there yet or not.
     pub fn at(path: PathBuf) -> RunFolder {
-        RunFolder { path }
+        RunFolder::below(path.into(), String::new())
+    }
+
+    /// A folder in one that the user chose; the names of those on the way are joined by `/`.
+    pub(super) fn below(root: Arc<Path>, below: String) -> RunFolder {
+        RunFolder { root, below }
+    }
+
+    /// The folder itself.
+    fn dir(&self) -> io::Result<Dir> {
+        descend(Dir::open(&self.root)?, names(&self.below))
+    }
+
+    /// The folder around it, and its name there; `None` where the user chose it as it is.
+    fn around(&self) -> io::Result<Option<(Dir, &str)>> {
+        let mut way = names(&self.below);
+        let Some(name) = way.next_back() else { return Ok(None) };
+        Ok(Some((descend(Dir::open(&self.root)?, way)?, name)))
     }
 
     /// Whether there is certainly no such folder.
     pub fn is_gone(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        fs::symlink_metadata(self.root.join(&self.below)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
 
     /// Makes the folder.
@@ -42,10 +66,13 @@ impl RunFolder {
     /// # Errors
     /// It can't be made, or it holds something already.
     pub fn create(&self) -> io::Result<()> {
-        disk::make_folders(&self.path)?;
-        match fs::read_dir(&self.path)?.next() {
-            None => Ok(()),
-            Some(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder is not empty")),
+        disk::make_folders(&self.root)?;
+        if let Some((around, name)) = self.around()? {
+            around.make_folder(name)?;
+        }
+        match self.dir()?.entries()?.is_empty() {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the folder is not empty")),
         }
     }
 
@@ -54,7 +81,10 @@ impl RunFolder {
     /// # Errors
     /// It can't be deleted.
     pub fn discard(&self) -> io::Result<()> {
-        disk::remove_folder(&self.path)
+        match self.around()? {
+            Some((around, name)) => around.remove_folder(name),
+            None => disk::remove_folders(&self.root),
+        }
     }
 
     /// Writes files beside the places where they belong, all or none, and waits until the disk has them.
@@ -62,14 +92,17 @@ impl RunFolder {
     /// # Errors
     /// They can't be written; what stood there before still stands.
     pub fn stage(&self, files: &[(ArtifactName, &[u8])]) -> io::Result<Staged> {
-        let mut staged = Staged { moves: Vec::new() };
+        let mut staged = Staged { folders: BTreeMap::new() };
         for (name, bytes) in files {
-            let parent = self.parent(name)?;
-            let temporary = parent.join(format!(".{}{TEMPORARY}", name.file_name()));
-            staged.moves.push((temporary.clone(), parent.join(name.file_name())));
-            disk::write(&temporary, bytes)?;
+            let (way, name) = name.parts();
+            if !staged.folders.contains_key(way) {
+                staged.folders.insert(way.into(), (descend_or_make(self.dir()?, way)?, Vec::new()));
+            }
+            let Some((folder, names)) = staged.folders.get_mut(way) else { continue };
+            names.push(name.into());
+            folder.write(temporary(name), bytes)?;
         }
-        staged.folders().into_iter().try_for_each(disk::sync_folder)?;
+        staged.folders.values().try_for_each(|(folder, _)| folder.sync())?;
         Ok(staged)
     }
 
@@ -81,66 +114,39 @@ impl RunFolder {
         self.stage(files)?.place()?.sync()
     }
 
-    /// The folder that a file belongs into, made where it isn't there. A link in its place is no folder of this run.
-    fn parent(&self, name: &ArtifactName) -> io::Result<PathBuf> {
-        let mut folder = self.path.clone();
-        let mut parts = name.0.split('/').collect::<Vec<_>>();
-        parts.pop();
-        for part in parts {
-            let above = folder.clone();
-            folder.push(part);
-            match fs::symlink_metadata(&folder) {
-                Ok(metadata) if metadata.is_dir() => {}
-                Ok(_) => return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{part} is no folder"))),
-                Err(_) => {
-                    disk::make_folder(&folder)?;
-                    disk::sync_folder(&above)?;
-                }
-            }
-        }
-        Ok(folder)
-    }
-
     /// Clears up after a death in the middle of storing: a temporary file whose digest the log tells of is moved to its
     /// place, any other is deleted. `digests`: SHA-256 by name.
     ///
     /// # Errors
     /// The folder can't be listed or changed.
     pub fn recover(&self, digests: &BTreeMap<ArtifactName, &str>) -> io::Result<()> {
-        for (name, temporary) in self.temporaries()? {
-            let wanted = name.and_then(|name| Some((self.path.join(&name.0), *digests.get(&name)?)));
-            match wanted {
-                Some((target, known)) if holds(&temporary, known)? => disk::rename(&temporary, &target)?,
-                _ => disk::remove(&temporary)?,
+        // Also links and the like with such names.
+        self.walk(|prefix, folder, temporary, _| {
+            let Some(name) = temporary.strip_prefix('.').and_then(|name| name.strip_suffix(TEMPORARY)) else {
+                return Ok(());
+            };
+            let known = format!("{prefix}{name}").parse().ok().and_then(|name| digests.get(&name));
+            match known {
+                Some(known) if holds(folder, temporary, known)? => folder.rename(temporary, folder, name),
+                _ => folder.remove(temporary),
             }
-        }
-        Ok(())
+        })
     }
 
-    /// Temporary files, and links and the like with such names, and the names they were written for.
-    fn temporaries(&self) -> io::Result<Vec<(Option<ArtifactName>, PathBuf)>> {
-        let mut found = Vec::new();
-        self.walk(|prefix, entry, _| {
-            let file_name = entry.file_name();
-            let hidden = file_name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(TEMPORARY));
-            if let Some(name) = hidden {
-                found.push((format!("{prefix}{name}").parse().ok(), entry.path()));
-            }
-        })?;
-        Ok(found)
-    }
-
-    /// Shows all that is no folder, with the prefix of its name and whether it is a plain file; follows no link.
-    fn walk(&self, mut show: impl FnMut(&str, &fs::DirEntry, bool)) -> io::Result<()> {
-        let mut folders = vec![(self.path.clone(), String::new())];
-        while let Some((folder, prefix)) = folders.pop() {
-            for entry in fs::read_dir(folder)? {
-                let entry = entry?;
-                let kind = entry.file_type()?;
-                if !kind.is_dir() {
-                    show(&prefix, &entry, kind.is_file());
-                } else if let Some(name) = entry.file_name().to_str() {
-                    folders.push((entry.path(), format!("{prefix}{name}/")));
+    /// Shows all that is no folder: the prefix of its name, the folder it is in, its name there, and whether it is a plain
+    /// file. What lies so deep that it can be no artifact is left out.
+    fn walk(&self, mut show: impl FnMut(&str, &Dir, &str, bool) -> io::Result<()>) -> io::Result<()> {
+        let mut prefixes = vec![String::new()];
+        while let Some(prefix) = prefixes.pop() {
+            let folder = descend(self.dir()?, names(&prefix))?;
+            for (name, kind) in folder.entries()? {
+                let Some(name) = name.to_str() else { continue };
+                match kind {
+                    Kind::Folder if format!("{prefix}{name}").parse::<ArtifactName>().is_ok() => {
+                        prefixes.push(format!("{prefix}{name}/"));
+                    }
+                    Kind::Folder => {}
+                    kind => show(&prefix, &folder, name, kind == Kind::File)?,
                 }
             }
         }
@@ -152,15 +158,10 @@ impl RunFolder {
     /// # Errors
     /// `NotFound` where there is no such plain file.
     pub fn get(&self, name: &ArtifactName) -> io::Result<(File, fs::Metadata)> {
-        let mut path = self.path.clone();
-        for part in name.0.split('/') {
-            path.push(part);
-            if fs::symlink_metadata(&path)?.file_type().is_symlink() {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-        }
-        disk::open(&path).map_err(|error| match error.kind() {
-            disk::NOT_PLAIN => io::ErrorKind::NotFound.into(),
+        let (way, name) = name.parts();
+        let folder = self.dir().and_then(|dir| descend(dir, names(way)));
+        folder.and_then(|folder| folder.read(name)).map_err(|error| match error.kind() {
+            disk::NOT_PLAIN | disk::NO_FOLDER => io::ErrorKind::NotFound.into(),
             _ => error,
         })
     }
@@ -179,12 +180,13 @@ impl RunFolder {
     /// The folder can't be listed.
     pub fn list(&self) -> io::Result<Vec<ArtifactInfo>> {
         let mut found = Vec::new();
-        self.walk(|prefix, entry, plain| {
-            let name = entry.file_name().to_str().and_then(|name| format!("{prefix}{name}").parse().ok());
+        self.walk(|prefix, folder, name, plain| {
+            let artifact = format!("{prefix}{name}").parse();
             // Between the listing and this look a temporary file may have got its final name.
-            if let (true, Some(name), Ok(metadata)) = (plain, name, entry.metadata()) {
-                found.push(ArtifactInfo { name, size_bytes: metadata.len() });
+            if let (true, Ok(artifact), Ok((Kind::File, size_bytes))) = (plain, artifact, folder.look(name)) {
+                found.push(ArtifactInfo { name: artifact, size_bytes });
             }
+            Ok(())
         })?;
         found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
@@ -210,12 +212,51 @@ impl RunFolder {
         Ok(text.lines().map(Arc::from).collect())
     }
 
+    /// Complete lines of the log from a byte on at which one begins, up to about `bytes` of them and one at least; the byte at
+    /// which the next begins, and whether there is one already. Of a long log no more is read than that.
+    ///
+    /// # Errors
+    /// There is no log, or it is no text.
+    pub fn log_piece(&self, from: u64, bytes: usize) -> io::Result<(Vec<Arc<str>>, u64, bool)> {
+        let (mut file, _) = self.get(&ArtifactName(LOG.into()))?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut log = BufReader::with_capacity(PIECE, file);
+        let (mut lines, mut end, mut line) = (Vec::new(), from, Vec::new());
+        loop {
+            line.clear();
+            log.read_until(b'\n', &mut line)?;
+            let Some(text) = line.strip_suffix(b"\n") else { return Ok((lines, end, false)) };
+            if end - from > bytes as u64 {
+                return Ok((lines, end, true));
+            }
+            let text = std::str::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            lines.push(text.into());
+            end += line.len() as u64;
+        }
+    }
+
+    /// The byte at which line `after` + 1 of the log begins, or would.
+    ///
+    /// # Errors
+    /// There is no log.
+    pub fn log_place(&self, after: u64) -> io::Result<u64> {
+        let mut log = BufReader::with_capacity(PIECE, self.get(&ArtifactName(LOG.into()))?.0);
+        let mut place = 0;
+        for _ in 0..after {
+            match log.skip_until(b'\n')? {
+                0 => break,
+                skipped => place += skipped as u64,
+            }
+        }
+        Ok(place)
+    }
+
     /// Opens the log for writing, made if it isn't there. A torn last line is cut off.
     ///
     /// # Errors
     /// It can't be opened or cut.
     pub fn log(&self) -> io::Result<Log> {
-        let mut file = disk::open_or_make(&self.path.join(LOG))?;
+        let mut file = self.dir()?.read_and_write(LOG)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let end = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end as u64 + 1);
@@ -229,7 +270,7 @@ impl RunFolder {
     /// # Errors
     /// There is none.
     pub fn log_size(&self) -> io::Result<u64> {
-        Ok(fs::symlink_metadata(self.path.join(LOG))?.len())
+        Ok(self.dir()?.look(LOG)?.1)
     }
 
     /// Waits until the disk has the folder's own name and those of its files.
@@ -237,18 +278,49 @@ impl RunFolder {
     /// # Errors
     /// The disk refuses.
     pub fn sync(&self) -> io::Result<()> {
-        disk::sync_folder(&self.path)?;
-        match self.path.parent() {
-            Some(above) if !above.as_os_str().is_empty() => disk::sync_folder(above),
-            _ => disk::sync_folder(Path::new(".")),
+        self.dir()?.sync()?;
+        match self.around()? {
+            Some((around, _)) => around.sync(),
+            None => match self.root.parent().filter(|above| !above.as_os_str().is_empty()) {
+                Some(above) => Dir::open(above)?.sync(),
+                None => Dir::open(Path::new("."))?.sync(),
+            },
         }
     }
+}
+
+/// The names of folders that `/` joins.
+fn names(way: &str) -> impl DoubleEndedIterator<Item = &str> {
+    way.split('/').filter(|name| !name.is_empty())
+}
+
+/// The folder at the end of the way. A link on it leads nowhere.
+fn descend<'a>(dir: Dir, mut way: impl Iterator<Item = &'a str>) -> io::Result<Dir> {
+    way.try_fold(dir, |dir, name| dir.folder(name))
+}
+
+/// The same, made where it isn't there.
+fn descend_or_make(dir: Dir, way: &str) -> io::Result<Dir> {
+    names(way).try_fold(dir, |dir, name| match dir.folder(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            dir.make_folder(name)?;
+            dir.sync()?;
+            dir.folder(name)
+        }
+        found => found,
+    })
+}
+
+/// What a file is called until it is in its place.
+fn temporary(name: &str) -> String {
+    format!(".{name}{TEMPORARY}")
 }
 
 /// Files that are written and not yet in their places. Dropped, they are deleted.
 #[derive(Debug)]
 pub struct Staged {
-    moves: Vec<(PathBuf, PathBuf)>,
+    /// By the way to each folder: the folder, and the names of the files in it.
+    folders: BTreeMap<String, (Dir, Vec<String>)>,
 }
 
 impl Staged {
@@ -257,19 +329,26 @@ impl Staged {
     /// # Errors
     /// One can't be moved: it waits likewise.
     pub fn place(mut self) -> io::Result<Placed> {
-        let folders = self.folders().into_iter().map(Path::to_path_buf).collect();
-        let moves = std::mem::take(&mut self.moves);
-        moves.iter().try_for_each(|(from, to)| disk::rename(from, to))?;
-        Ok(Placed { folders })
+        let mut placed = Placed { folders: Vec::new() };
+        for (folder, names) in std::mem::take(&mut self.folders).into_values() {
+            names.iter().try_for_each(|name| folder.rename(temporary(name), &folder, name))?;
+            placed.folders.push(folder);
+        }
+        Ok(placed)
     }
 
     /// Leaves the files where they are, for [`RunFolder::recover`].
     pub fn leave(mut self) {
-        self.moves.clear();
+        self.folders.clear();
     }
+}
 
-    fn folders(&self) -> BTreeSet<&Path> {
-        self.moves.iter().filter_map(|(_, to)| to.parent()).collect()
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // On a full disk a torn copy must not keep the space that the next attempt needs.
+        for (folder, names) in self.folders.values() {
+            names.iter().for_each(|name| drop(folder.remove(temporary(name))));
+        }
     }
 }
 
@@ -277,7 +356,7 @@ impl Staged {
 #[derive(Debug)]
 #[must_use]
 pub struct Placed {
-    folders: Vec<PathBuf>,
+    folders: Vec<Dir>,
 }
 
 impl Placed {
@@ -286,20 +365,13 @@ impl Placed {
     /// # Errors
     /// The disk refuses.
     pub fn sync(self) -> io::Result<()> {
-        self.folders.iter().try_for_each(|folder| disk::sync_folder(folder))
-    }
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        // On a full disk a torn copy must not keep the space that the next attempt needs.
-        self.moves.iter().for_each(|(temporary, _)| drop(disk::remove(temporary)));
+        self.folders.iter().try_for_each(Dir::sync)
     }
 }
 
 /// Whether a temporary file has that SHA-256; a link or the like has none.
-fn holds(temporary: &Path, known: &str) -> io::Result<bool> {
-    match disk::open(temporary) {
+fn holds(folder: &Dir, temporary: &str, known: &str) -> io::Result<bool> {
+    match folder.read(temporary) {
         Ok((file, _)) => Ok(digest(&disk::whole(file)?) == known),
         Err(error) if error.kind() == disk::NOT_PLAIN => Ok(false),
         Err(error) => Err(error),
@@ -312,67 +384,4 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_torn_line_is_cut_off_and_never_read() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = RunFolder::at(home.path().join("run"));
-        folder.create().unwrap();
-        folder.log().unwrap().append("one", true).unwrap();
-        fs::write(home.path().join("run").join(LOG), "one\ntw").unwrap();
-        assert_eq!(folder.log_lines().unwrap(), ["one".into()]);
-        folder.log().unwrap().append("two", true).unwrap();
-        assert_eq!(folder.log_lines().unwrap(), ["one".into(), "two".into()]);
-    }
-
-    #[test]
-    fn what_a_death_left_behind_is_moved_or_deleted() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = RunFolder::at(home.path().join("run"));
-        folder.create().unwrap();
-        let names = ["embeddings/a.npy", "b.txt", "c.txt"].map(|name| name.parse::<ArtifactName>().unwrap());
-        let put = |text: &[u8]| folder.put(&[(names[0].clone(), text), (names[1].clone(), text)]);
-        put(b"old").unwrap();
-        // Dropped is deleted; forgotten is what a death leaves.
-        drop(folder.stage(&[(names[2].clone(), b"new")]).unwrap());
-        assert!(folder.temporaries().unwrap().is_empty());
-        let staged = folder.stage(&[(names[0].clone(), b"new"), (names[1].clone(), b"new")]).unwrap();
-        std::mem::forget(staged);
-        let (new, old) = (digest(b"new"), digest(b"old"));
-        folder.recover(&BTreeMap::from([(names[0].clone(), new.as_str()), (names[1].clone(), old.as_str())])).unwrap();
-        let read = |name| folder.read(name).unwrap();
-        assert_eq!((read(&names[0]), read(&names[1])), (b"new".to_vec(), b"old".to_vec()));
-        assert_eq!(folder.list().unwrap().len(), 2);
-        assert!(folder.temporaries().unwrap().is_empty());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_lead_nowhere() {
-        let home = tempfile::tempdir().unwrap();
-        fs::write(home.path().join("secret"), "secret").unwrap();
-        fs::create_dir(home.path().join("run")).unwrap();
-        let folder = RunFolder::at(home.path().join("run"));
-        std::os::unix::fs::symlink(home.path(), home.path().join("run/out")).unwrap();
-        std::os::unix::fs::symlink(home.path().join("secret"), home.path().join("run/link")).unwrap();
-        assert!(folder.list().unwrap().is_empty());
-        for name in ["link", "out/secret", "out"] {
-            assert_eq!(folder.get(&name.parse().unwrap()).unwrap_err().kind(), io::ErrorKind::NotFound, "{name}");
-        }
-        assert!(folder.put(&[("out/new".parse().unwrap(), b"x")]).is_err());
-        std::os::unix::fs::symlink(home.path().join("log"), home.path().join("run").join(LOG)).unwrap();
-        assert!(folder.log().unwrap_err().to_string().contains("events.jsonl is no plain file"));
-        for name in ["a", "b"] {
-            std::os::unix::fs::symlink(home.path().join("secret"), home.path().join(format!("run/.{name}.tmp")))
-                .unwrap();
-        }
-        folder.put(&[("a".parse().unwrap(), b"mine")]).unwrap();
-        assert_eq!(folder.read(&"a".parse().unwrap()).unwrap(), b"mine");
-        folder.recover(&BTreeMap::from([("b".parse().unwrap(), digest(b"secret").as_str())])).unwrap();
-        assert!(folder.temporaries().unwrap().is_empty());
-        assert_eq!(fs::read(home.path().join("secret")).unwrap(), b"secret");
-        assert!(!home.path().join("new").exists() && !home.path().join("log").exists());
-    }
-}
+mod tests;

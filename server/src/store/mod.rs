@@ -10,7 +10,7 @@
 //! | `folder` | one run's folder: files stored together, read back, listed |
 //! | `log` | the log that grows |
 //! | `trash` | deleted runs, until it is emptied |
-//! | `disk` | every change to the disk and every file opened, in a few functions that a test can let fail |
+//! | `disk` | every change to the disk and every file opened, in folders that are held open; a test can let any fail |
 
 mod disk;
 mod folder;
@@ -25,9 +25,11 @@ pub use log::Log;
 pub use names::{ArtifactName, NoArtifactName, NoRunId, RunId};
 pub use trash::Trash;
 
+use disk::{Dir, Kind};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -38,8 +40,9 @@ pub const SUMMARY: &str = "run.json";
 
 /// The file that tells which version of this program's files the folder holds.
 const VERSION: &str = ".version";
-/// The version that is written: 2 added runs that were resumed, forked or edited. A folder without the file has 1.
-const FORMAT: u32 = 2;
+/// The version that is written: 2 added runs that were resumed, forked or edited, 3 what tells that they were deleted or restored.
+/// A folder without the file has 1.
+const FORMAT: u32 = 3;
 
 /// How long a server may take to let go of the folder: who starts again at once meets the one before on its way out.
 const LETTING_GO: Duration = Duration::from_secs(1);
@@ -47,7 +50,7 @@ const LETTING_GO: Duration = Duration::from_secs(1);
 /// The folder of all runs.
 #[derive(Debug)]
 pub struct Store {
-    root: PathBuf,
+    root: Arc<Path>,
     /// Held as long as the store: two servers in one folder would each take the other's runs for dead.
     _lock: File,
 }
@@ -87,7 +90,8 @@ impl Store {
     pub fn open(root: &Path) -> Result<Store, StoreError> {
         let unwritable = |error| StoreError::Unwritable { path: root.into(), error };
         disk::make_folders(root).map_err(unwritable)?;
-        let lock = disk::open_or_make(&root.join(".lock")).map_err(unwritable)?;
+        let dir = Dir::open(root).map_err(unwritable)?;
+        let lock = dir.read_and_write(".lock").map_err(unwritable)?;
         let started = Instant::now();
         loop {
             match lock.try_lock() {
@@ -97,10 +101,10 @@ impl Store {
                 Err(TryLockError::Error(error)) => return Err(unwritable(error)),
             }
         }
-        match version(root).map_err(unwritable)? {
+        match version(&dir).map_err(unwritable)? {
             FORMAT => {}
             found if found > FORMAT => return Err(StoreError::Newer { path: root.into(), found }),
-            _ => mark(root).map_err(unwritable)?,
+            _ => mark(&dir).map_err(unwritable)?,
         }
         Ok(Store { root: root.into(), _lock: lock })
     }
@@ -118,7 +122,7 @@ impl Store {
     /// # Errors
     /// The folder can't be listed.
     pub fn ids(&self) -> io::Result<Vec<RunId>> {
-        ids_in(&self.root)
+        ids_in(&Dir::open(&self.root)?)
     }
 
     /// Where deleted runs go.
@@ -128,28 +132,21 @@ impl Store {
 
     /// The folder of a run, whether it is there yet or not.
     pub fn folder(&self, id: RunId) -> RunFolder {
-        RunFolder::at(self.root.join(id.to_string()))
+        RunFolder::below(self.root.clone(), id.to_string())
     }
 }
 
-/// The ids that name a folder in `folder`, oldest first; a link is none.
-fn ids_in(folder: &Path) -> io::Result<Vec<RunId>> {
-    let mut ids = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir()
-            && let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok())
-        {
-            ids.push(id);
-        }
-    }
+/// The ids that name a folder in `dir`, oldest first; a link is none.
+fn ids_in(dir: &Dir) -> io::Result<Vec<RunId>> {
+    let folders = dir.entries()?.into_iter().filter(|(_, kind)| *kind == Kind::Folder);
+    let mut ids = folders.filter_map(|(name, _)| name.to_str()?.parse().ok()).collect::<Vec<_>>();
     ids.sort_unstable();
     Ok(ids)
 }
 
 /// The format of a runs folder.
-fn version(root: &Path) -> io::Result<u32> {
-    match disk::open(&root.join(VERSION)) {
+fn version(dir: &Dir) -> io::Result<u32> {
+    match dir.read(VERSION) {
         Ok((file, _)) => {
             let bytes = disk::whole(file)?;
             let version = str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok());
@@ -160,11 +157,11 @@ fn version(root: &Path) -> io::Result<u32> {
     }
 }
 
-fn mark(root: &Path) -> io::Result<()> {
-    let temporary = root.join(format!("{VERSION}.tmp"));
-    disk::write(&temporary, format!("{FORMAT}\n").as_bytes())?;
-    disk::rename(&temporary, &root.join(VERSION))?;
-    disk::sync_folder(root)
+fn mark(dir: &Dir) -> io::Result<()> {
+    let temporary = format!("{VERSION}.tmp");
+    dir.write(&temporary, format!("{FORMAT}\n").as_bytes())?;
+    dir.rename(&temporary, dir, VERSION)?;
+    dir.sync()
 }
 
 #[cfg(test)]
@@ -198,7 +195,7 @@ mod tests {
             std::os::unix::fs::symlink(&mine, runs.join(name)).unwrap();
             match Store::open(&runs) {
                 // A temporary file is made anew, whatever bears its name.
-                Ok(_) => assert_eq!((name, version(&runs).unwrap()), (".version.tmp", FORMAT)),
+                Ok(_) => assert_eq!((name, version(&Dir::open(&runs).unwrap()).unwrap()), (".version.tmp", FORMAT)),
                 Err(error) => {
                     assert!(error.to_string().contains(&format!("{name} is no plain file but a link")), "{error}");
                 }
@@ -211,13 +208,13 @@ mod tests {
     fn an_older_folder_opens_and_a_newer_one_does_not() {
         let home = tempfile::tempdir().unwrap();
         drop(Store::open(home.path()).unwrap());
-        assert_eq!(version(home.path()).unwrap(), FORMAT);
+        assert_eq!(version(&Dir::open(home.path()).unwrap()).unwrap(), FORMAT);
         fs::write(home.path().join(VERSION), "1\n").unwrap();
         drop(Store::open(home.path()).unwrap());
-        assert_eq!(version(home.path()).unwrap(), FORMAT);
+        assert_eq!(version(&Dir::open(home.path()).unwrap()).unwrap(), FORMAT);
         fs::write(home.path().join(VERSION), "9\n").unwrap();
         let told = Store::open(home.path()).unwrap_err().to_string();
-        assert!(told.contains("has format 9") && told.contains("up to 2"), "{told}");
+        assert!(told.contains("has format 9") && told.contains("up to 3"), "{told}");
         fs::write(home.path().join(VERSION), "many").unwrap();
         assert!(matches!(Store::open(home.path()), Err(StoreError::Unwritable { .. })));
     }

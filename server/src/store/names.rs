@@ -91,7 +91,12 @@ impl fmt::Display for ArtifactName {
 impl ArtifactName {
     /// The last part.
     pub fn file_name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or(&self.0)
+        self.parts().1
+    }
+
+    /// The way to the folder that it is in, and the last part.
+    pub(super) fn parts(&self) -> (&str, &str) {
+        self.0.rsplit_once('/').unwrap_or(("", &self.0))
     }
 }
 

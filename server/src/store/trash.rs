@@ -1,9 +1,10 @@
 //! Runs that were deleted: moved aside, so that a slip of the hand costs nothing, until somebody empties the trash.
 
-use super::{RunFolder, RunId, disk, ids_in};
-use std::fs::{self, File};
+use super::disk::{self, Dir, Kind};
+use super::{RunFolder, RunId, ids_in};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The trash's name in the runs folder.
@@ -12,7 +13,7 @@ const TRASH: &str = ".trash";
 /// The trash of a runs folder.
 #[derive(Clone, Debug)]
 pub struct Trash {
-    runs: PathBuf,
+    runs: Arc<Path>,
 }
 
 impl Trash {
@@ -26,12 +27,12 @@ impl Trash {
     /// # Errors
     /// `NotFound` where there is no such folder, `AlreadyExists` where the trash holds a run of that id.
     pub fn put(&self, id: RunId) -> io::Result<()> {
-        let (from, to) = (self.runs.join(id.to_string()), self.home()?.join(id.to_string()));
-        plain_folder(&from)?;
-        shift(&from, &to)?;
+        let (runs, home) = self.open()?;
+        shift(id, &runs, &home)?;
         // When it was deleted; a system that doesn't take it shows another time and nothing else.
-        let _ = File::open(&to).and_then(|folder| folder.set_modified(SystemTime::now()));
-        disk::sync_folder(&self.runs)
+        let _ = home.folder(id.to_string()).and_then(|folder| folder.touch());
+        home.sync()?;
+        runs.sync()
     }
 
     /// Moves a run's folder back.
@@ -39,10 +40,10 @@ impl Trash {
     /// # Errors
     /// `NotFound` where the trash has no such run, `AlreadyExists` where another run of that id took its place.
     pub fn restore(&self, id: RunId) -> io::Result<()> {
-        let (from, to) = (self.home()?.join(id.to_string()), self.runs.join(id.to_string()));
-        plain_folder(&from)?;
-        shift(&from, &to)?;
-        disk::sync_folder(&self.runs)
+        let (runs, home) = self.open()?;
+        shift(id, &home, &runs)?;
+        runs.sync()?;
+        home.sync()
     }
 
     /// The runs in the trash, oldest first, and when each was deleted.
@@ -50,16 +51,16 @@ impl Trash {
     /// # Errors
     /// It can't be listed.
     pub fn list(&self) -> io::Result<Vec<(RunId, RunFolder, SystemTime)>> {
-        let home = self.runs.join(TRASH);
-        if let Err(error) = plain_folder(&home) {
-            return if error.kind() == io::ErrorKind::NotFound { Ok(Vec::new()) } else { Err(error) };
-        }
+        let Some(home) = self.home()? else { return Ok(Vec::new()) };
         let mut runs = Vec::new();
         for id in ids_in(&home)? {
-            let path = home.join(id.to_string());
-            // Restored or emptied since the listing.
-            let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
-            runs.push((id, RunFolder::at(path), metadata.modified()?));
+            let folder = match home.folder(id.to_string()) {
+                // Restored or emptied since the listing.
+                Err(error) if [io::ErrorKind::NotFound, disk::NO_FOLDER].contains(&error.kind()) => continue,
+                folder => folder?,
+            };
+            let place = RunFolder::below(self.runs.clone(), format!("{TRASH}/{id}"));
+            runs.push((id, place, folder.modified()?));
         }
         Ok(runs)
     }
@@ -69,50 +70,47 @@ impl Trash {
     /// # Errors
     /// Something can't be deleted; what came before it is gone.
     pub fn empty(&self) -> io::Result<usize> {
-        let runs = self.list()?;
-        for (id, ..) in &runs {
+        let Some(home) = self.home()? else { return Ok(0) };
+        let ids = ids_in(&home)?;
+        for id in &ids {
             // Under a name that nobody restores from, so that no half of a run comes back.
-            let doomed = self.runs.join(TRASH).join(format!(".{id}"));
-            disk::rename(&self.runs.join(TRASH).join(id.to_string()), &doomed)?;
+            home.rename(id.to_string(), &home, format!(".{id}"))?;
         }
-        let home = self.runs.join(TRASH);
-        if !runs.is_empty() || home.exists() {
-            // Those of an earlier attempt, too. Deleting follows no link.
-            for entry in fs::read_dir(&home)? {
-                let entry = entry?;
-                let is_run = entry
-                    .file_name()
-                    .to_str()
-                    .is_some_and(|name| name.strip_prefix('.').is_some_and(|id| id.parse::<RunId>().is_ok()));
-                if is_run && entry.file_type()?.is_dir() {
-                    disk::remove_folder(&entry.path())?;
-                }
+        // Those of an earlier attempt, too.
+        for (name, kind) in home.entries()? {
+            let is_run = name.to_str().and_then(|name| name.strip_prefix('.')?.parse::<RunId>().ok()).is_some();
+            if is_run && kind == Kind::Folder {
+                home.remove_folder(name)?;
             }
         }
-        Ok(runs.len())
+        Ok(ids.len())
     }
 
-    fn home(&self) -> io::Result<PathBuf> {
-        let home = self.runs.join(TRASH);
-        disk::make_folder(&home)?;
-        plain_folder(&home)?;
-        Ok(home)
+    /// The runs folder, and the trash's in it, made if it isn't there.
+    fn open(&self) -> io::Result<(Dir, Dir)> {
+        let runs = Dir::open(&self.runs)?;
+        runs.make_folder(TRASH)?;
+        let home = runs.folder(TRASH)?;
+        Ok((runs, home))
+    }
+
+    /// The trash's folder, where there is one.
+    fn home(&self) -> io::Result<Option<Dir>> {
+        match Dir::open(&self.runs)?.folder(TRASH) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            home => home.map(Some),
+        }
     }
 }
 
-/// Moves a folder to a place where nothing is.
-fn shift(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(to) {
-        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(_) => disk::rename(from, to),
-    }
-}
-
-/// A link could lead anywhere.
-fn plain_folder(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path)?.is_dir() {
-        true => Ok(()),
-        false => Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is no folder", path.display()))),
+/// Moves a run's folder to a place where nothing is.
+fn shift(id: RunId, from: &Dir, to: &Dir) -> io::Result<()> {
+    let name = id.to_string();
+    match (from.look(&name)?.0, to.look(&name)) {
+        (Kind::Folder, Err(_)) => from.rename(&name, to, &name),
+        (Kind::Folder, Ok(_)) => Err(io::ErrorKind::AlreadyExists.into()),
+        // A link could lead anywhere.
+        _ => Err(io::Error::new(disk::NO_FOLDER, format!("{name} is no folder"))),
     }
 }
 
@@ -120,9 +118,10 @@ fn plain_folder(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::store::faults;
+    use std::fs;
 
     fn runs() -> (tempfile::TempDir, RunId, Trash) {
-        let home = tempfile::tempdir().unwrap();
+        let home = faults::home();
         let id = RunId::fresh();
         fs::create_dir(home.path().join(id.to_string())).unwrap();
         fs::write(home.path().join(id.to_string()).join("run.json"), "{}").unwrap();
