@@ -49,15 +49,22 @@ with tempfile.TemporaryDirectory() as folder:
     run.download("metrics.csv", path)
     print(len(names), "files;", "metrics.csv begins", open(path).readline().split(",")[:3])
 
-# 7. The sweep as groups, and a claim tested by its pairs.
+# 7. What the network makes of a stroke from top to bottom.
+stroke = [255 if 12 <= i % 28 < 16 and 4 <= i // 28 < 24 else 0 for i in range(28 * 28)]
+answer = run.predict(stroke)
+print("a stroke is read as a", answer["prediction"], "after epoch", answer["epoch"])
+
+# 8. The sweep as groups, and a claim tested by its pairs.
 sweep = server.sweep(run.state()["sweep"], metric="train_loss")
 for group in sweep["groups"]:
     print(group["label"], "train_loss", group["finished"]["train_loss"]["last"]["mean"])
 claim = server.claims(sweep=sweep["sweep"], field="variant", a="v1.0", b="v1.1", metric="train_loss", at="last")[0]
 print(claim["sentence"], "→", claim["findings"][0]["verdict"])
 
-# 8. Go on from a checkpoint with another value, tag what came of it, and put it away.
+# 9. Go on from a checkpoint with another value, tag what came of it, group all that is tagged or not, and put it away.
 fork = run.fork(1, epochs=3, lambda_=0.5)
 print("forked:", fork.wait()["name"], fork.edit(tags=["paper"])["tags"])
+for group in server.groups(query="status = FINISHED", by=["tags"])["groups"]:
+    print("of all runs:", group["label"], "→", group["total"])
 fork.delete()
 fork.restore()

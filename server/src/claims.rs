@@ -27,11 +27,12 @@ use axum::response::{IntoResponse, Response};
 use claim::{Asked, Glance};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use trainer::measure::Metric;
+use trainer::spec::{FIELDS, RunSpec, SpecValue};
 
 pub(crate) use claim::{At, Claim, Direction, Reading, fields};
 
@@ -41,6 +42,8 @@ const FEWEST: usize = 5;
 const TOLD: usize = 6;
 /// Pairs of a setting that are looked at, those that may say something first.
 const MOST_PAIRS: usize = 200;
+/// Seeds that one side is said to lack at most.
+const MOST_LACKING: usize = 20;
 /// The largest p value of the sign-flip test that still counts.
 const LEVEL: f64 = 0.05;
 
@@ -92,7 +95,11 @@ pub(crate) struct Finding {
     pub(crate) paired: Option<Paired>,
     /// What they say.
     pub(crate) verdict: Verdict,
-    /// Seeds that would make up five pairs.
+    /// Seeds that only B's runs have: run with A's setting they make pairs. 20 at most.
+    pub(crate) a_lacks: Vec<u64>,
+    /// Seeds that only A's runs have.
+    pub(crate) b_lacks: Vec<u64>,
+    /// Seeds that neither has, as many as make up five pairs where those that one side lacks don't.
     pub(crate) missing_seeds: Vec<u64>,
 }
 
@@ -129,7 +136,7 @@ pub(crate) async fn read(
     let claims = if asked.is_bare() { Claim::presets() } else { vec![Claim::from_query(&asked)?] };
     views::refresh(&app).await?;
     let sweep = asked.sweep.clone();
-    let _turn = app.claims.acquire().await?;
+    let _turn = app.turns.acquire().await?;
     let app = app.clone();
     let answer = tokio::task::spawn_blocking(move || {
         let runs = match asked.sweep.as_str() {
@@ -169,6 +176,15 @@ impl Sides {
         settings.get("epochs").and_then(Value::as_u64)
     }
 
+    /// The seeds that one side lacks and the other has, those of A and of B.
+    fn lacking(&self) -> [Vec<u64>; 2] {
+        [0, 1].map(|side| {
+            let lacks = |sides: &[Option<Glance>; 2]| sides[side].is_none() && sides[1 - side].is_some();
+            let seeds = self.by_seed.iter().filter(|(_, sides)| lacks(sides)).map(|(seed, _)| *seed);
+            seeds.take(MOST_LACKING).collect()
+        })
+    }
+
     /// The seeds that both sides have, those first that may say something, and how many those are.
     fn pairs(self) -> (Vec<(u64, [Glance; 2])>, usize) {
         let both = self.by_seed.into_iter().filter_map(|(seed, [a, b])| Some((seed, [a?, b?])));
@@ -183,50 +199,75 @@ impl Sides {
 fn test(claim: Claim, newest_first: &[Arc<Summary>], log: &impl Fn(RunId) -> Option<Course>) -> Result<Tested, Error> {
     let metric = metric(claim.metric)?;
     let mut found = by_settings(&claim, metric, newest_first)
-        .into_values()
+        .into_iter()
         .map(|mut sides| {
             let (settings, data) = (std::mem::take(&mut sides.settings), (sides.data.take(), sides.digest.take()));
-            (settings, data, sides.pairs())
+            (settings, data, sides.lacking(), sides.pairs())
         })
         .collect::<Vec<_>>();
-    found.sort_by_key(|(.., (pairs, telling))| Reverse((*telling, pairs.len())));
+    let halves = |[a, b]: &[Vec<u64>; 2]| a.len() + b.len();
+    found.sort_by_key(|(.., lacking, (pairs, telling))| Reverse((*telling, pairs.len(), halves(lacking))));
     let settings_total = found.iter().filter(|(.., (pairs, _))| !pairs.is_empty()).count();
     // Settings that only one side was run with are an offer, too, but not beside better ones.
     found.truncate(settings_total.clamp(1, TOLD));
-    let tell = |(settings, (data, data_digest), (pairs, _)): (_, (_, _), (Vec<_>, _))| {
+    let tell = |(settings, (data, data_digest), lacking, (pairs, _)): (_, (_, _), _, (Vec<_>, _))| {
         let pairs_total = pairs.len();
         let read = |glance| claim.reading(glance, metric, log);
         let pair = |(seed, [a, b]): (u64, [Glance; 2])| Some(pair(seed, read(a)?, read(b)?));
         let mut pairs = pairs.into_iter().take(MOST_PAIRS).filter_map(pair).collect::<Vec<_>>();
         pairs.sort_by_key(|pair| pair.seed);
-        Finding { data, data_digest, pairs_total, ..finding(&claim, settings, pairs) }
+        Finding { data, data_digest, pairs_total, ..finding(&claim, settings, pairs, lacking) }
     };
     let mut findings = found.into_iter().map(tell).collect::<Vec<_>>();
     findings.sort_by_key(|finding| Reverse(finding.paired.map_or(0, |paired| paired.differences.n)));
     if findings.is_empty() {
-        findings.push(finding(&claim, Map::new(), Vec::new()));
+        findings.push(finding(&claim, Map::new(), Vec::new(), Default::default()));
     }
     Ok(Tested { claim, findings, settings_total })
 }
 
+/// A value that the runs of a pair share, as it is looked up.
+#[derive(PartialEq, Eq, Hash)]
+enum Shared {
+    Number(u64),
+    Word(&'static str),
+}
+
+/// What a run has to share with another to make a pair with it, but for the seed and the images.
+fn shared(claim: &Claim, spec: &RunSpec) -> Vec<Shared> {
+    let names = FIELDS.iter().map(|field| field.name).filter(|name| match *name {
+        "seed" => false,
+        "network" | "distance" => claim.field != "variant",
+        // How long a run went on decides its last and its best number, but not when it reached something.
+        "epochs" if claim.at == At::Reach => false,
+        name => name != claim.field,
+    });
+    let value = |name| match spec.value(name)? {
+        SpecValue::Number(number) => Some(Shared::Number(number.to_bits())),
+        SpecValue::Word(word) => Some(Shared::Word(word)),
+    };
+    names.filter_map(value).collect()
+}
+
 /// The runs of either side, by all that both share.
-fn by_settings(claim: &Claim, metric: &Metric, newest_first: &[Arc<Summary>]) -> BTreeMap<String, Sides> {
-    let mut found: BTreeMap<String, Sides> = BTreeMap::new();
+fn by_settings(claim: &Claim, metric: &Metric, newest_first: &[Arc<Summary>]) -> Vec<Sides> {
+    let mut found: Vec<Sides> = Vec::new();
+    let mut places = HashMap::new();
     for run in newest_first {
         let Some(side) = claim.side_of(&run.spec) else { continue };
         let Some(glance) = claim.glance(run, metric) else { continue };
-        let others = settings(&run.spec).into_iter().filter(|(name, _)| *name != "seed" && *name != claim.field);
-        let others = others.map(|(name, value)| (name.into(), value)).collect::<Map<String, Value>>();
-        let mut key = others.clone();
-        if claim.at == At::Reach {
-            // How long a run went on decides its last and its best number, but not when it reached something.
-            key.remove("epochs");
+        let place = *places.entry((shared(claim, &run.spec), run.data_digest.as_deref())).or_insert(found.len());
+        if place == found.len() {
+            found.push(Sides::default());
         }
-        let sides = found.entry(json!([key, run.data_digest]).to_string()).or_default();
-        if sides.settings.is_empty() || Sides::epochs(&others) > Sides::epochs(&sides.settings) {
-            sides.settings = others;
+        let sides = &mut found[place];
+        if sides.settings.is_empty() || Some(run.spec.epochs.into()) > Sides::epochs(&sides.settings) {
+            let others = settings(&run.spec).into_iter().filter(|(name, _)| *name != "seed" && *name != claim.field);
+            sides.settings = others.map(|(name, value)| (name.into(), value)).collect();
         }
-        (sides.data, sides.digest) = (run.data_name.clone(), run.data_digest.clone());
+        if sides.data.is_none() {
+            (sides.data, sides.digest) = (run.data_name.clone(), run.data_digest.clone());
+        }
         // The newest of several equal runs, unless one says more that went on for longer.
         let held = &mut sides.by_seed.entry(run.seed).or_default()[side];
         if held.as_ref().is_none_or(|held| glance.says_more_than(held)) {
@@ -249,12 +290,18 @@ fn pair(seed: u64, a: Reading, b: Reading) -> Pair {
     Pair { seed, a, b, difference: known.then_some(a.value - b.value), bound }
 }
 
-fn finding(claim: &Claim, settings: Map<String, Value>, pairs: Vec<Pair>) -> Finding {
+fn finding(
+    claim: &Claim,
+    settings: Map<String, Value>,
+    pairs: Vec<Pair>,
+    [a_lacks, b_lacks]: [Vec<u64>; 2],
+) -> Finding {
     let differences = pairs.iter().filter_map(|pair| pair.difference).collect::<Vec<_>>();
     let bounds = pairs.iter().filter(|pair| pair.bound).count();
     let paired = if bounds > 0 { Paired::of_bounds(&differences) } else { Paired::of(&differences) };
-    let missing = FEWEST.saturating_sub(differences.len());
-    let taken = |seed: &u64| pairs.iter().any(|pair| pair.seed == *seed);
+    let missing = FEWEST.saturating_sub(differences.len() + a_lacks.len() + b_lacks.len());
+    let taken =
+        |seed: &u64| pairs.iter().any(|pair| pair.seed == *seed) || a_lacks.contains(seed) || b_lacks.contains(seed);
     let missing_seeds = (1..).filter(|seed| !taken(seed)).take(missing).collect();
     Finding {
         settings,
@@ -264,6 +311,8 @@ fn finding(claim: &Claim, settings: Map<String, Value>, pairs: Vec<Pair>) -> Fin
         paired,
         bounds,
         missing_seeds,
+        a_lacks,
+        b_lacks,
         pairs_total: pairs.len(),
         pairs,
     }
@@ -367,6 +416,20 @@ mod tests {
     }
 
     #[test]
+    fn seeds_that_one_side_has_are_what_the_other_lacks() {
+        let seeded = |seed, distance| RunState {
+            summary: Summary { seed, ..run(distance, &[0.98]).summary },
+            ..run(distance, &[0.98])
+        };
+        let squared = [1, 2, 3].map(|seed| seeded(seed, Distance::Squared));
+        let root = [3, 4].map(|seed| seeded(seed, Distance::Root));
+        let tested = tested(&[&squared[..], &root].concat());
+        let Finding { pairs, a_lacks, b_lacks, missing_seeds, .. } = &tested.findings[0];
+        assert_eq!(pairs.iter().map(|pair| pair.seed).collect::<Vec<_>>(), [3]);
+        assert_eq!((&a_lacks[..], &b_lacks[..], &missing_seeds[..]), (&[4][..], &[1, 2][..], &[5][..]));
+    }
+
+    #[test]
     fn old_pairs_count_however_many_runs_came_after_them() {
         let seeded = |seed, distance, accuracies: &[f64]| {
             let mut run = state(seed, 1.0, distance, accuracies, true);
@@ -381,7 +444,8 @@ mod tests {
         let finding = &tested.findings[0];
         assert_eq!((finding.pairs.len(), finding.bounds, finding.verdict), (5, 5, Verdict::Supported));
         let paired = finding.paired.unwrap();
-        assert_eq!((paired.p_lower, paired.differences.interval), (1.0 / 32.0, None), "bounds make no interval");
+        assert!((paired.p_lower - 1.0 / 32.0).abs() < 1e-12);
+        assert_eq!(paired.differences.interval, None, "bounds make no interval");
     }
 
     #[test]

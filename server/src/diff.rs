@@ -98,7 +98,7 @@ pub(crate) struct MetricDiff {
     pub(crate) better: Option<usize>,
 }
 
-/// `GET /diff?runs=a,b,c`, or `?runs=a&runs=b`, as a table of runs sends it; `at` and `all` as the page's form does.
+/// `GET /diff?runs=a,b,c`, or `?runs=a&runs=b`, as a table of runs sends it; `all` as the page's form does.
 pub(crate) async fn read(
     State(app): State<Arc<App>>,
     Query(pairs): Query<Vec<(String, String)>>,
@@ -106,7 +106,7 @@ pub(crate) async fn read(
 ) -> Result<Response, Error> {
     let all_of = |name: &'static str| pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str());
     let runs = listed(&app, &all_of("runs").collect::<Vec<_>>().join(","), MOST)?;
-    let at = At::parse(all_of("at").find(|word| !word.is_empty()).unwrap_or_default())?;
+    let at = At::parse(all_of("at").next().unwrap_or_default())?;
     let states = groups::states(&runs).await?;
     if let At::Epoch(epoch) = at
         && states.iter().all(|state| report(state, at).is_none())

@@ -41,6 +41,9 @@ pub enum Error {
         /// More members of the answer: `expected`, `position`, `length`.
         more: Value,
     },
+    /// 400: a parameter that the address doesn't take, or not twice.
+    #[error(transparent)]
+    Address(SpecError),
     /// 403: it comes from another site, or from somebody who may only look.
     #[error("{0}")]
     Forbidden(String),
@@ -128,7 +131,7 @@ impl Error {
     /// The members of the answer besides those that every failure has.
     fn more(&self) -> Value {
         match self {
-            Error::Spec(e) => json!({"field": e.field, "value": e.value, "expected": e.expected}),
+            Error::Spec(e) | Error::Address(e) => json!({"field": e.field, "value": e.value, "expected": e.expected}),
             Error::Parameter { field, more, .. } => {
                 let mut members = json!({"field": field});
                 if let (Value::Object(members), Value::Object(more)) = (&mut members, more) {
@@ -147,7 +150,7 @@ impl Error {
 
     fn status(&self) -> StatusCode {
         match self {
-            Error::BadRequest(_) | Error::Parameter { .. } => StatusCode::BAD_REQUEST,
+            Error::BadRequest(_) | Error::Parameter { .. } | Error::Address(_) => StatusCode::BAD_REQUEST,
             Error::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::NotFound(_) => StatusCode::NOT_FOUND,

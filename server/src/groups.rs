@@ -1,26 +1,25 @@
 //! Several runs taken together: which fields tell them apart, and what the runs of one setting say as a group.
 
 mod courses;
+mod traits;
 
 use crate::error::Error;
 use crate::runs::Run;
 use crate::state::{RunState, Status, Summary};
 use crate::stats::Sample;
 use crate::store::RunId;
-use crate::text;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::slice;
 use std::sync::Arc;
 use trainer::event::EpochReport;
 use trainer::measure::{METRICS, Metric};
-use trainer::spec::{FIELDS, RunSpec};
+use traits::label;
 
 pub(crate) use courses::{Course, Courses};
-
-/// What no mean may mix besides settings: the images that the runs saw, and from which epoch on a fork's settings are its own.
-pub(crate) const APART: [&str; 2] = ["data", "fork"];
+pub(crate) use traits::{APART, differing, known, others, place, query, settings, told, varied};
 
 /// The states of runs, in their order. Reads the logs of those that are over.
 pub(crate) async fn states(runs: &[Arc<Run>]) -> Result<Vec<RunState>, Error> {
@@ -29,52 +28,6 @@ pub(crate) async fn states(runs: &[Arc<Run>]) -> Result<Vec<RunState>, Error> {
         states.push(run.state().await?);
     }
     Ok(states)
-}
-
-/// What a run was asked to do, field by field in the usual order. Network and distance count as one field, `variant`: the
-/// variant's word, or both parts where they have no name.
-pub(crate) fn settings(spec: &RunSpec) -> Vec<(&'static str, Value)> {
-    let values = serde_json::to_value(spec).unwrap_or_default();
-    let value = |name: &'static str| match name {
-        "variant" => Some(match spec.variant() {
-            Some(variant) => json!(variant),
-            None => json!(spec.label()),
-        }),
-        "network" | "distance" => None,
-        other => values.get(other).cloned(),
-    };
-    FIELDS.iter().filter_map(|field| Some((field.name, value(field.name)?))).collect()
-}
-
-/// The names of the settings in which runs of these specs differ, in the usual order, without those that follow from
-/// others in all of them.
-pub(crate) fn varied<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> Vec<&'static str> {
-    let specs = specs.into_iter().collect::<Vec<_>>();
-    let all = specs.iter().map(|spec| settings(spec)).collect::<Vec<_>>();
-    let Some((first, others)) = all.split_first() else { return Vec::new() };
-    let differs = |at: usize| others.iter().any(|other| other.get(at) != first.get(at));
-    let told = (0..first.len()).filter(|&at| differs(at)).map(|at| first[at].0);
-    told.filter(|name| !specs.iter().all(|spec| spec.follows(name))).collect()
-}
-
-/// All that a run can be grouped by: its settings, and [`APART`]. `null` is what isn't known yet.
-pub(crate) fn traits(run: &Summary) -> Vec<(&'static str, Value)> {
-    let data = run.data_name.as_deref().map(|name| text::data(Some(name), run.data_digest.as_deref()));
-    let fork = run.fork.as_ref().map_or_else(|| "no fork".into(), |fork| format!("forked after epoch {}", fork.epoch));
-    settings(&run.spec).into_iter().chain(APART.into_iter().zip([json!(data), json!(fork)])).collect()
-}
-
-/// The names of the traits in which runs differ, in the usual order.
-pub(crate) fn differing<'a>(runs: impl Clone + IntoIterator<Item = &'a Summary>) -> Vec<&'static str> {
-    let mut names = varied(runs.clone().into_iter().map(|run| &run.spec));
-    let all = runs.into_iter().map(traits).collect::<Vec<_>>();
-    let apart = |name: &&str| {
-        let mut values = all.iter().flatten().filter(|(known, value)| known == name && !value.is_null());
-        let first = values.next();
-        values.any(|value| Some(value) != first)
-    };
-    names.extend(APART.into_iter().filter(apart));
-    names
 }
 
 /// The metric of that name.
@@ -105,18 +58,77 @@ pub(crate) fn best_of(metric: &Metric, values: impl Iterator<Item = (u32, f64)>)
     }
 }
 
-/// Runs that agree in the fields they are grouped by.
+/// Runs that agree in what they are grouped by.
+#[derive(Debug)]
+pub(crate) struct Members {
+    /// The fields, and their values.
+    pub(crate) values: Map<String, Value>,
+    /// Places in the list of all runs, ascending.
+    pub(crate) places: Vec<usize>,
+}
+
+/// Groups runs, in the order of their first runs. A run with several tags is in the group of each.
+pub(crate) fn members(runs: &[Arc<Summary>], by: &[&'static str]) -> Vec<Members> {
+    let mut groups: Vec<Members> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (place, run) in runs.iter().enumerate() {
+        for values in combinations(run, by) {
+            let group = *known.entry(json!(values).to_string()).or_insert(groups.len());
+            if group == groups.len() {
+                let values = by.iter().map(ToString::to_string).zip(values).collect();
+                groups.push(Members { values, places: Vec::new() });
+            }
+            groups[group].places.push(place);
+        }
+    }
+    groups
+}
+
+/// What a run says to each field; more than once where it has several tags.
+fn combinations(run: &Summary, by: &[&'static str]) -> Vec<Vec<Value>> {
+    by.iter().fold(vec![Vec::new()], |all, name| {
+        let told = told(run, name);
+        let with = |begun: &Vec<Value>| {
+            told.iter().map(|value| [&begun[..], slice::from_ref(value)].concat()).collect::<Vec<_>>()
+        };
+        all.iter().flat_map(with).collect()
+    })
+}
+
+/// So many runs at most, the newest of each group, and as many of each as there is room for. Of runs that stand oldest first.
+pub(crate) fn newest_of_each(groups: &[Members], most: usize) -> BTreeSet<usize> {
+    let mut chosen = BTreeSet::new();
+    let deepest = groups.iter().map(|group| group.places.len()).max().unwrap_or_default();
+    for depth in 0..deepest {
+        let row = groups.iter().filter_map(|group| group.places.iter().nth_back(depth));
+        for place in row {
+            if chosen.len() == most {
+                return chosen;
+            }
+            chosen.insert(*place);
+        }
+    }
+    chosen
+}
+
+/// A group in numbers.
 #[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Group {
     /// `v1.1, lambda 0.1`
     pub(crate) label: String,
     /// The fields they are grouped by, and their values.
     pub(crate) values: Map<String, Value>,
-    /// Who belongs to it.
+    /// The query for its runs; `null` where no query says it.
+    pub(crate) query: Option<String>,
+    /// How many runs it has.
+    pub(crate) total: usize,
+    /// Those of them that are told of, oldest first.
     pub(crate) runs: Vec<RunId>,
-    /// The chosen metric by epoch, over all runs that have the epoch.
+    /// How many of them the curve is over.
+    pub(crate) drawn: usize,
+    /// The chosen metric by epoch, over those that have the epoch.
     pub(crate) curve: Vec<CurvePoint>,
-    /// Every metric over the runs that have finished.
+    /// Every metric over all that have finished.
     pub(crate) finished: BTreeMap<&'static str, Finished>,
 }
 
@@ -140,53 +152,42 @@ pub(crate) struct Finished {
     pub(crate) best: Option<Sample>,
 }
 
-/// Groups runs by traits; the groups come in the order of their first runs.
-pub(crate) fn group(courses: &[Course], by: &[&str], metric: &Metric) -> Vec<Group> {
-    let mut groups: Vec<(Map<String, Value>, Vec<&Course>)> = Vec::new();
-    for course in courses {
-        let traits = traits(&course.summary).into_iter();
-        let values = traits.filter(|(name, _)| by.contains(name)).map(|(name, value)| (name.into(), value));
-        let values = values.collect::<Map<_, _>>();
-        match groups.iter_mut().find(|(known, _)| *known == values) {
-            Some((_, members)) => members.push(course),
-            None => groups.push((values, vec![course])),
-        }
-    }
-    groups.into_iter().map(|(values, members)| summarise(values, &members, metric)).collect()
-}
+/// A metric of a run by epoch.
+pub(crate) type Curve = Vec<(u32, f64)>;
 
-fn summarise(values: Map<String, Value>, members: &[&Course], metric: &Metric) -> Group {
+/// What `members` of all `runs` say: with the `curves` that were read, by place, and the runs that are `told` of.
+pub(crate) fn summarise(
+    members: &Members,
+    runs: &[Arc<Summary>],
+    curves: &HashMap<usize, Curve>,
+    told: &BTreeSet<usize>,
+    query: Option<String>,
+) -> Group {
     let mut by_epoch: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for (epoch, value) in members.iter().flat_map(|course| course.of(metric)) {
+    let drawn = members.places.iter().filter_map(|place| curves.get(place)).collect::<Vec<_>>();
+    for &(epoch, value) in drawn.iter().copied().flatten() {
         by_epoch.entry(epoch).or_default().push(value);
     }
     let point = |(epoch, values): (u32, Vec<f64>)| Some(CurvePoint { epoch, sample: Sample::of(&values)? });
+    let own = || members.places.iter().map(|&place| &runs[place]);
+    let done = own().filter(|run| run.status == Status::Finished).collect::<Vec<_>>();
     Group {
-        label: label(&values),
-        runs: members.iter().map(|course| course.summary.id).collect(),
+        label: label(&members.values),
+        values: members.values.clone(),
+        query,
+        total: members.places.len(),
+        runs: members.places.iter().filter(|place| told.contains(place)).map(|&place| runs[place].id).collect(),
+        drawn: drawn.len(),
         curve: by_epoch.into_iter().filter_map(point).collect(),
-        finished: METRICS.iter().filter_map(|m| Some((m.name, finished(m, members)?))).collect(),
-        values,
+        finished: METRICS.iter().filter_map(|m| Some((m.name, finished(m, &done)?))).collect(),
     }
 }
 
-fn finished(metric: &Metric, members: &[&Course]) -> Option<Finished> {
-    let done = members.iter().filter(|course| course.summary.status == Status::Finished).collect::<Vec<_>>();
-    let last = done.iter().filter_map(|course| course.last(metric));
-    let best = done.iter().filter_map(|course| best_of(metric, course.of(metric))).map(|(_, value)| value);
-    let best = metric.higher_is_better.and_then(|_| Sample::of(&best.collect::<Vec<_>>()));
-    Some(Finished { last: Sample::of(&last.collect::<Vec<_>>())?, best })
-}
-
-fn label(values: &Map<String, Value>) -> String {
-    let setting = |name: &str| {
-        let value = text::plain(values.get(name)?);
-        Some(if name == "variant" { value.to_uppercase() } else { format!("{name} {value}") })
-    };
-    let apart = |name: &str| Some(values.get(name)?.as_str().unwrap_or("data not known yet").to_string());
-    let said = FIELDS.iter().filter_map(|field| setting(field.name)).chain(APART.into_iter().filter_map(apart));
-    let said = said.collect::<Vec<_>>().join(", ");
-    if said.is_empty() { "all runs".into() } else { said }
+fn finished(metric: &Metric, done: &[&Arc<Summary>]) -> Option<Finished> {
+    let figures = done.iter().filter_map(|run| run.metrics.get(metric.name)).collect::<Vec<_>>();
+    let best = figures.iter().filter_map(|figure| figure.best).collect::<Vec<_>>();
+    let last = figures.iter().map(|figure| figure.last).collect::<Vec<_>>();
+    Some(Finished { last: Sample::of(&last)?, best: Sample::of(&best) })
 }
 
 #[cfg(test)]
@@ -194,7 +195,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::state::LogLine;
     use trainer::event::{Fork, Geometry, RunEvent};
-    use trainer::spec::{Distance, Network, Profile};
+    use trainer::spec::{Distance, Network, Profile, RunSpec};
 
     /// A run with these accuracies, one an epoch.
     pub(crate) fn state(seed: u64, lambda: f64, distance: Distance, accuracies: &[f64], over: bool) -> RunState {
@@ -231,8 +232,13 @@ pub(crate) mod tests {
             state(3, 0.1, Distance::Root, &[0.9], false),
         ];
         assert_eq!(varied(states.iter().map(|s| &s.summary.spec)), ["seed", "lambda"]);
+        let runs = states.iter().map(|state| Arc::new(state.summary.clone())).collect::<Vec<_>>();
+        let accuracy = metric("test_accuracy").unwrap();
         let courses = states.map(Course::from);
-        let groups = group(&courses, &["lambda"], metric("test_accuracy").unwrap());
+        let curves = courses.iter().map(|course| course.of(accuracy).collect::<Curve>()).enumerate().collect();
+        let groups = members(&runs, &["lambda"]);
+        let told = BTreeSet::from([0, 1, 2, 3]);
+        let groups = groups.iter().map(|group| summarise(group, &runs, &curves, &told, None)).collect::<Vec<_>>();
         assert_eq!(groups.iter().map(|g| g.label.as_str()).collect::<Vec<_>>(), ["lambda 0.1", "lambda 1"]);
         let curve = groups[0].curve.iter().map(|p| (p.epoch, p.sample.n, p.sample.mean)).collect::<Vec<_>>();
         assert_eq!(curve.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(), [(1, 3), (2, 2)]);
@@ -240,15 +246,54 @@ pub(crate) mod tests {
         let done = &groups[0].finished["test_accuracy"];
         assert_eq!((done.last.n, done.best.unwrap().max), (2, 0.9));
         assert_eq!(groups[1].finished["test_accuracy"].best.unwrap().mean, 0.4, "its best is its first epoch");
-        assert_eq!(group(&courses, &[], metric("test_accuracy").unwrap())[0].label, "all runs");
+        assert_eq!(label(&members(&runs, &[])[0].values), "all runs");
     }
 
     #[test]
     fn variants_differ_as_one_field() {
         let states = [state(1, 1.0, Distance::Root, &[], false), state(1, 1.0, Distance::Squared, &[], false)];
         assert_eq!(varied(states.iter().map(|s| &s.summary.spec)), ["variant"]);
-        let groups = group(&states.map(Course::from), &["variant"], metric("train_loss").unwrap());
-        assert_eq!(groups.iter().map(|g| g.label.as_str()).collect::<Vec<_>>(), ["V1.1", "V1.0"]);
+        let groups = members(&states.map(|state| Arc::new(state.summary)), &["variant"]);
+        assert_eq!(groups.iter().map(|group| label(&group.values)).collect::<Vec<_>>(), ["V1.1", "V1.0"]);
+    }
+
+    #[test]
+    fn a_run_is_in_the_group_of_each_of_its_tags_and_each_group_has_a_query() {
+        let tagged = |seed, tags: &[&str]| {
+            let run = state(seed, 0.1, Distance::Squared, &[0.5], true).summary;
+            Arc::new(Summary { tags: tags.iter().map(ToString::to_string).collect(), network: Network::Shallow, ..run })
+        };
+        let mut runs = vec![tagged(1, &["a", "b \"c\""]), tagged(2, &[]), tagged(3, &["a"])];
+        let shallow = RunSpec { network: Network::Shallow, ..runs[0].spec.clone() };
+        runs.iter_mut().for_each(|run| Arc::make_mut(run).spec = shallow.clone());
+        assert_eq!(others(runs.iter().map(|run| &**run)), ["tags"]);
+        let groups = members(&runs, &["variant", "lambda", "tags", "archived", "created"]);
+        let labels = ["tag a", "tag b \"c\"", "no tag"];
+        assert_eq!(
+            groups.iter().map(|group| (label(&group.values), &group.places[..])).collect::<Vec<_>>(),
+            labels
+                .into_iter()
+                .zip([&[0, 2][..], &[0], &[1]])
+                .map(|(tag, places)| (
+                    format!("SHALLOW · SQUARED, lambda 0.1, created 1970-01-01, {tag}, not archived"),
+                    places
+                ))
+                .collect::<Vec<_>>()
+        );
+        for group in &groups {
+            let query = query("seed = 1 or seed > 1", &group.values).unwrap();
+            let query = crate::query::Query::parse(&query, 0).unwrap();
+            let found = (0..3).filter(|&place| query.matches(&runs[place]));
+            assert_eq!(found.collect::<Vec<_>>(), group.places);
+        }
+    }
+
+    #[test]
+    fn of_many_runs_the_newest_of_each_group_are_looked_at() {
+        let group = |places: &[usize]| Members { values: Map::new(), places: places.to_vec() };
+        let groups = [group(&[0, 1, 2, 3, 4]), group(&[5]), group(&[4, 6, 7])];
+        assert_eq!(newest_of_each(&groups, 5).into_iter().collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
+        assert_eq!(newest_of_each(&groups, 100).len(), 8);
     }
 
     #[test]
@@ -264,8 +309,8 @@ pub(crate) mod tests {
         assert_eq!(of(&[seen(Some("0123456789")), seen(None), seen(Some("9876543210"))]), ["data"]);
         let fork = Fork { run: "parent".into(), epoch: 2, sha256: String::new(), data: None };
         assert_eq!(of(&[seen(None), Summary { fork: Some(fork), ..seen(None) }]), ["fork"]);
-        let values = traits(&seen(Some("0123456789"))).into_iter().map(|(name, value)| (name.into(), value));
-        let values = values.filter(|(name, _): &(String, _)| APART.contains(&name.as_str())).collect();
-        assert_eq!(label(&values), "MNIST (01234567), no fork");
+        let groups = members(&[Arc::new(seen(Some("0123456789"))), Arc::new(seen(None))], &APART);
+        let labels = groups.iter().map(|group| label(&group.values)).collect::<Vec<_>>();
+        assert_eq!(labels, ["MNIST (01234567), no fork", "data not known yet, no fork"]);
     }
 }

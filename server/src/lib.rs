@@ -123,8 +123,8 @@ pub struct App {
     pub archives: Arc<Semaphore>,
     /// Turns to make a replay.
     pub replays: Semaphore,
-    /// Turns to test claims.
-    pub claims: Semaphore,
+    /// Turns to test claims, and to group what a query lets through.
+    pub turns: Arc<Semaphore>,
     /// What is remembered for `/metrics`.
     pub monitor: Monitor,
     /// The courses of runs that are over, as far as groups and claims asked for them.
@@ -209,6 +209,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(monitor::metrics))
         .route("/login", get(auth::page).post(auth::log_in))
         .route("/logout", post(auth::log_out))
+        .layer(from_fn(parameters::check))
         .layer(from_fn(conditional::answer))
         .layer(from_fn_with_state(app.clone(), limits::read_body))
         .layer(from_fn_with_state(app.clone(), auth::check))

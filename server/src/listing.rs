@@ -9,8 +9,7 @@ mod order;
 mod paging;
 
 use crate::error::Error;
-use crate::fields::field;
-use crate::parameters;
+use crate::parameters::{self, Pairs};
 use crate::query::Query;
 use crate::runs::now_ms;
 use crate::state::Summary;
@@ -53,18 +52,10 @@ pub struct Parameters {
 impl Parameters {
     const NAMES: [&str; 8] = ["query", "sort", "cursor", "offset", "limit", "ids", "format", "columns"];
 
-    /// Reads the pairs of an address. What nobody would look at is no slip to pass over: the list would be another than was meant.
-    ///
-    /// # Errors
-    /// A name that is none of these, or one that comes twice.
-    pub fn read(pairs: Vec<(String, String)>) -> Result<Parameters, Error> {
-        let other = pairs.iter().find(|(name, _)| !Parameters::NAMES.contains(&&**name));
-        if let Some((name, value)) = other {
-            let meant = field(name).map(|field| format!("query={} = …", field.name));
-            return Err(parameters::refused(name, value, &Parameters::NAMES, meant));
-        }
-        let [query, sort, cursor, offset, limit, ids, format, columns] = parameters::read(pairs, Parameters::NAMES)?;
-        Ok(Parameters { query, sort, cursor, offset, limit, ids, format, columns })
+    /// Reads the pairs of an address.
+    pub(crate) fn read(pairs: Pairs) -> Parameters {
+        let [query, sort, cursor, offset, limit, ids, format, columns] = parameters::read(pairs, Parameters::NAMES);
+        Parameters { query, sort, cursor, offset, limit, ids, format, columns }
     }
 }
 
@@ -256,16 +247,6 @@ mod tests {
         for cursor in ["x", "ü", &"é".repeat(18), &RunId::fresh().to_string(), &format!("{}nx", RunId::fresh())] {
             assert_eq!(wrong(&|p| p.cursor = some(cursor)), "cursor");
         }
-        let read = |name: &str| Parameters::read(vec![(name.into(), "x".into())]).map_err(|error| error.to_string());
-        assert!(read("cursor").is_ok() && Parameters::NAMES.iter().all(|name| read(name).is_ok()));
-        assert!(read("quary").unwrap_err().ends_with("columns: did you mean `query`?"));
-        assert!(read("status").unwrap_err().ends_with(": did you mean `query=status = …`?"));
-        assert!(
-            read("foo")
-                .unwrap_err()
-                .ends_with("expected one of query, sort, cursor, offset, limit, ids, format, columns")
-        );
-        assert!(Parameters::read(vec![("sort".into(), "a".into()), ("sort".into(), "b".into())]).is_err());
         assert!(matches!(columns(Some("name,colour")), Err(Error::Parameter { field: "columns", .. })));
         assert_eq!(columns(Some("")).unwrap().len(), USUAL_COLUMNS.len());
     }

@@ -10,13 +10,16 @@ mod requests;
 
 use crate::error::Error;
 use crate::pages::api::ApiPage;
+use crate::parameters::Parameter;
 use crate::views;
 use axum::Json;
+use axum::http::Method;
 use axum::response::Response;
 use builder::Api;
-pub(crate) use builder::Problem;
+pub(crate) use builder::{Problem, REPEATS};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// `GET /openapi.json`
@@ -32,6 +35,35 @@ pub(crate) async fn page() -> Result<Response, Error> {
 fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(build)
+}
+
+/// What the address of a route takes after its `?`; `None` where it isn't described.
+pub(crate) fn parameters(method: &Method, route: &str) -> Option<&'static [Parameter]> {
+    static KNOWN: OnceLock<HashMap<(String, String), Vec<Parameter>>> = OnceLock::new();
+    let known = KNOWN.get_or_init(|| {
+        let operations = document()["paths"].as_object().into_iter().flatten().flat_map(|(path, item)| {
+            item.as_object()
+                .into_iter()
+                .flatten()
+                .map(move |(method, operation)| ((method.clone(), path.clone()), operation))
+        });
+        operations.map(|(key, operation)| (key, taken(operation))).collect()
+    });
+    let method = if *method == Method::HEAD { "get".into() } else { method.as_str().to_lowercase() };
+    known.get(&(method, described(route))).map(Vec::as_slice)
+}
+
+fn taken(operation: &Value) -> Vec<Parameter> {
+    let all = operation["parameters"].as_array().into_iter().flatten().filter(|parameter| parameter["in"] == "query");
+    let named = all.filter_map(|parameter| {
+        Some(Parameter { name: parameter["name"].as_str()?.into(), repeats: parameter[REPEATS] == true })
+    });
+    named.collect()
+}
+
+/// A route as the document names it.
+fn described(route: &str) -> String {
+    route.replace("{*name}", "{name}").replace("{file}", "{index}.png")
 }
 
 fn build() -> Value {
@@ -71,7 +103,7 @@ mod tests {
             if FOR_PEOPLE.contains(&path) {
                 continue;
             }
-            let path = path.replace("{*name}", "{name}").replace("{file}", "{index}.png");
+            let path = described(path);
             for method in
                 ["get", "post", "patch", "delete"].into_iter().filter(|method| methods.contains(&format!("{method}(")))
             {

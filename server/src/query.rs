@@ -131,6 +131,15 @@ impl Query {
     }
 }
 
+/// A query for those of its runs that have these values; `None` stands for what isn't known.
+pub(crate) fn narrowed<'a>(source: &str, values: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+    let whole = Some(source.trim()).filter(|source| !source.is_empty()).map(|source| format!("({source})"));
+    let written = |value: String| if value.parse::<f64>().is_ok() { value } else { quoted(&value) };
+    let test =
+        |(field, value): (&str, Option<String>)| format!("{field} = {}", value.map_or_else(|| "none".into(), written));
+    whole.into_iter().chain(values.into_iter().map(test)).collect::<Vec<_>>().join(" and ")
+}
+
 fn clause(field: &str, words: &[String]) -> Option<String> {
     match words {
         [] => None,

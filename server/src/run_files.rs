@@ -2,6 +2,7 @@
 
 use crate::state::{FileRecord, RunState, Summary};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use trainer::event::{CLASSES, EpochReport};
@@ -60,6 +61,20 @@ pub fn confusion_csv(history: &[EpochReport]) -> String {
         }
     }
     csv
+}
+
+/// A `run.json` of an older version with what its run's summary knows and it doesn't.
+///
+/// # Errors
+/// It isn't one.
+pub fn completed(run_json: &[u8], summary: &Summary) -> serde_json::Result<Vec<u8>> {
+    let mut told = serde_json::from_slice::<Map<String, Value>>(run_json)?;
+    if let Value::Object(summary) = serde_json::to_value(summary)? {
+        let lacks = |name: &str| told.get(name).is_none_or(Value::is_null);
+        let news = summary.into_iter().filter(|(name, _)| lacks(name)).collect::<Vec<_>>();
+        told.extend(news);
+    }
+    serde_json::to_vec_pretty(&told)
 }
 
 /// `run.json`: the summary; `files`, which tells the epoch and SHA-256 of each file that the trainer stored; and `log_bytes`,

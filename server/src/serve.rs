@@ -115,7 +115,7 @@ impl Server {
             creations,
             archives: Arc::new(Semaphore::new(ARCHIVES)),
             replays: Semaphore::new(REPLAYS),
-            claims: Semaphore::new(CLAIMS),
+            turns: Arc::new(Semaphore::new(CLAIMS)),
             monitor,
             courses: Default::default(),
             networks: Default::default(),

@@ -98,8 +98,7 @@ impl Paired {
     /// nothing else, so only signs are tested, and no interval is made from what was not measured.
     pub fn of_bounds(differences: &[f64]) -> Option<Paired> {
         let sample = Sample::of(differences)?;
-        let signs = differences.iter().map(|d| if *d == 0.0 { 0.0 } else { d.signum() }).collect::<Vec<_>>();
-        let (p_lower, p_higher) = sign_flip(&signs);
+        let (p_lower, p_higher) = sign_test(differences);
         let differences = Sample { sd: None, interval: None, ..sample };
         Some(Paired { differences, effect_size: None, bootstrap: None, p_lower, p_higher })
     }
@@ -117,19 +116,45 @@ fn sign_flip(differences: &[f64]) -> (f64, f64) {
     };
     if differences.len() <= EXACT_SIGNS {
         let all = 1u32 << differences.len();
-        for signs in 0..all {
-            let signed = |(i, d): (usize, &f64)| if signs >> i & 1 == 1 { -d } else { *d };
-            count(differences.iter().enumerate().map(signed).sum());
-        }
+        each_sum(differences, 0.0, &mut count);
         return (f64::from(lower) / f64::from(all), f64::from(higher) / f64::from(all));
     }
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     for _ in 0..DRAWN_SIGNS {
-        count(differences.iter().map(|d| if rng.random() { -d } else { *d }).sum());
+        // One random number has the signs of 64.
+        let mut signs = 0u64;
+        let signed = |(i, d): (usize, &f64)| {
+            signs = if i % 64 == 0 { rng.random() } else { signs >> 1 };
+            if signs & 1 == 1 { -d } else { *d }
+        };
+        count(differences.iter().enumerate().map(signed).sum());
     }
     // The assignment found counts as one more, or p could be 0 (Phipson & Smyth, 2010).
     let share = |n: u32| f64::from(n + 1) / f64::from(DRAWN_SIGNS + 1);
     (share(lower), share(higher))
+}
+
+/// One-sided p values (lower, higher) of the sign test, which is the sign-flip test of the signs alone: of so many
+/// differences, each as likely to be negative as positive, that so many or more are negative, or positive.
+fn sign_test(differences: &[f64]) -> (f64, f64) {
+    let negative = differences.iter().filter(|d| **d < 0.0).count();
+    let positive = differences.iter().filter(|d| **d > 0.0).count();
+    let n = negative + positive;
+    // Each is the one before times (n − i + 1) / i, from the middle outwards so that none vanishes that counts.
+    let middle = n / 2;
+    let mut weights = vec![1.0; n + 1];
+    (middle + 1..=n).for_each(|i| weights[i] = weights[i - 1] * (n - i + 1) as f64 / i as f64);
+    (0..middle).rev().for_each(|i| weights[i] = weights[i + 1] * (i + 1) as f64 / (n - i) as f64);
+    let all = weights.iter().sum::<f64>();
+    let at_least = |k: usize| weights[k..].iter().sum::<f64>() / all;
+    (at_least(negative), at_least(positive))
+}
+
+/// Counts `sum` plus the differences under every assignment of signs. Sums of a beginning are taken once for all that follow.
+fn each_sum(differences: &[f64], sum: f64, count: &mut impl FnMut(f64)) {
+    let Some((first, rest)) = differences.split_first() else { return count(sum) };
+    each_sum(rest, sum + first, count);
+    each_sum(rest, sum - first, count);
 }
 
 /// Percentile bootstrap of the mean: the 2.5 % and 97.5 % quantiles (linear, as NumPy's) over resamples with replacement.
@@ -227,7 +252,11 @@ mod tests {
     #[test]
     fn of_bounds_only_the_signs_speak() {
         let paired = Paired::of_bounds(&[-5.0, -3.0, -1.0, 40.0, -2.0, -6.0, 0.0]).unwrap();
-        assert_eq!((paired.p_lower, paired.p_higher), (7.0 / 64.0, 63.0 / 64.0));
+        close(paired.p_lower, 7.0 / 64.0);
+        close(paired.p_higher, 63.0 / 64.0);
+        // `stats.binomtest(115, 200, alternative="greater").pvalue`
+        let many = (0..200).map(|i| if i < 115 { -1.0 - f64::from(i) } else { 1.0 }).collect::<Vec<_>>();
+        close(Paired::of_bounds(&many).unwrap().p_lower, 0.020_018_595_806_699_74);
         let measures = (paired.differences.sd, paired.differences.interval, paired.effect_size, paired.bootstrap);
         assert_eq!((paired.differences.n, measures), (7, (None, None, None, None)));
         assert_eq!(Paired::of_bounds(&[]), None);

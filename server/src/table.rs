@@ -59,7 +59,7 @@ pub(crate) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let parameters = Parameters::read(pairs)?;
+    let parameters = Parameters::read(pairs);
     if parameters.format.is_none() && wants_html(&headers) {
         return page(app, parameters).await;
     }

@@ -161,6 +161,11 @@ pub(crate) fn date(time_ms: u64) -> String {
     format!("{date} {h:02}:{m:02} UTC")
 }
 
+/// Milliseconds since 1970 as `2026-01-31`, UTC.
+pub(crate) fn day(time_ms: u64) -> String {
+    split(time_ms).0
+}
+
 /// Howard Hinnant's days-to-civil: <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>.
 fn split(time_ms: u64) -> (String, [u64; 3]) {
     let seconds = time_ms / 1000;

@@ -1,10 +1,10 @@
 // An axis for any column of values: numbers on a line or by their logarithms, words side by side. Pure.
 
-import { compact, metricValue } from "./format.js";
+import { metricValue } from "./format.js";
 
 const LOGARITHMIC_FROM = 50; // times between the smallest and the largest
 
-const shown = (v) => (Number.isInteger(v) ? String(v) : compact(v));
+const shown = (v) => String(Number.isInteger(v) ? v : Number(v.toPrecision(4))); // a setting as it was asked for
 
 /** {kind: "linear" | "log" | "words", place(value) → 0…1 or null, ticks: [[place, text]…]} for a column of values, each worded by `text`. */
 export function axisOf(values, text = shown) {

@@ -22,7 +22,8 @@ export function curvesOf({ groups, runs }, shape) {
   const bands = [];
   groups.forEach((group, i) => {
     if (shape === "lines") {
-      for (const run of runs.filter((run) => group.runs.includes(run.id))) {
+      const own = new Set(group.runs);
+      for (const run of runs.filter((run) => own.has(run.id))) {
         series.push({ group: i, kind: "run" });
         points.push(run.curve);
       }
@@ -39,7 +40,7 @@ export function curvesOf({ groups, runs }, shape) {
 
 /** Says over how many of a group's runs a mean is, where not all have got so far. Pure. */
 export function fewer(point, group) {
-  return point && point.n < group.runs.length ? ` of ${point.n} of ${group.runs.length}` : null;
+  return point && point.n < group.drawn ? ` of ${point.n} of ${group.drawn}` : null;
 }
 
 export class GroupCurves {

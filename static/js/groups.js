@@ -2,7 +2,7 @@
 
 import { h, press, role, say } from "./dom.js";
 import { hasEnded } from "./fold.js";
-import { metricValue } from "./format.js";
+import { grouped, metricValue } from "./format.js";
 import { glyphOf } from "./marks.js";
 import { follow, streamUrl } from "./stream.js";
 import { GroupCurves } from "./group-curves.js";
@@ -18,10 +18,9 @@ export function groupOf(groups) {
   return new Map(groups.flatMap((group, i) => group.runs.map((id) => [id, i])));
 }
 
-/** `12 finished, 1 running, 2 waiting`, as server/src/pages/sweep.rs says it. Pure. */
-export function standing(runs) {
-  const count = (status) => runs.filter((run) => run.status === status).length;
-  return STANDING.filter(([status]) => count(status)).map(([status, word]) => `${count(status)} ${word}`).join(", ");
+/** `12 finished, 1 running, 2 waiting`, as server/src/pages/sweep.rs says it, of how many stand where. Pure. */
+export function standing(statuses) {
+  return STANDING.filter(([status]) => statuses[status]).map(([status, word]) => `${statuses[status]} ${word}`).join(", ");
 }
 
 /** The cells of a group's row after its name, as the server's page has them; `columns`: names of metrics, `metric` the chosen one. Pure. */
@@ -33,7 +32,7 @@ export function groupCells(group, columns, metric) {
   };
   const done = Math.max(0, ...Object.values(group.finished).map(({ last }) => last.n));
   const cells = columns.map((name) => spread(name, group.finished[name]?.last));
-  return [`${done} of ${group.runs.length}`, ...cells, spread(metric, group.finished[metric]?.best)];
+  return [`${grouped(done)} of ${grouped(group.total)}`, ...cells, spread(metric, group.finished[metric]?.best)];
 }
 
 /** What only the server's page lays out: a row for each run, a column and a box for each field in which they differ. Pure. */
@@ -48,14 +47,14 @@ export async function keepGroups(root, showConnection) {
   const curves = new GroupCurves(role(root, "curves"), role(root, "readout"));
   const link = new Link(role(root, "members"));
   let shape = new URLSearchParams(location.search).get("shape") ?? "band";
+  const kept = h("input", { type: "hidden", name: "shape", value: shape });
+  choices.append(kept);
+  choices.addEventListener("change", () => choices.submit());
   await uPlotLoaded();
   const labels = new Map([...root.querySelectorAll("[name=metric] option")].map((option) => [option.value, option.text]));
   let data = await load(root);
   let plots = null;
 
-  const kept = h("input", { type: "hidden", name: "shape", value: shape });
-  choices.append(kept);
-  choices.addEventListener("change", () => choices.submit());
   const show = () => {
     for (const button of shapes.children) press(button, button.value === shape);
     if (window.uPlot) curves.show(data, shape, readPalette());
@@ -122,9 +121,9 @@ async function load(root) {
 }
 
 /** Tells the tables what is new, cell by cell: what is ticked or focused stays so. */
-function showTables(root, { groups, runs, metric }) {
-  say(role(root, "standing"), standing(runs));
-  if (runs.every((run) => hasEnded(run.status))) role(root, "stop")?.remove();
+function showTables(root, { groups, runs, metric, statuses }) {
+  say(role(root, "standing"), standing(statuses));
+  if (Object.keys(statuses).every(hasEnded)) role(root, "stop")?.remove();
   const columns = (table) => [...table.querySelectorAll("th[data-metric]")].map((head) => head.dataset.metric);
   const table = role(root, "groups");
   const body = table.tBodies[0];
@@ -133,7 +132,7 @@ function showTables(root, { groups, runs, metric }) {
   groups.forEach((group, i) => {
     const cells = groupCells(group, columns(table), metric);
     const row = body.rows[i] ?? body.appendChild(h("tr", {}, h("th", { scope: "row" }), cells.map(() => h("td"))));
-    if (row.cells[0].textContent !== group.label) row.cells[0].replaceChildren(h("i", { class: glyphOf(i), "aria-hidden": "true" }), group.label);
+    if (row.cells[0].textContent !== group.label) row.cells[0].replaceChildren(h("i", { class: glyphOf(i), "aria-hidden": "true" }), group.query ? h("a", { href: `/runs?${new URLSearchParams({ query: group.query })}` }, group.label) : group.label);
     cells.forEach((text, j) => say(row.cells[j + 1], text));
   });
   const members = role(root, "members");

@@ -189,6 +189,7 @@ export class TablePage {
     const nothing = role(this.#root, "nothing") ?? role(this.#root, "scroll").appendChild(h("p", { class: "muted nothing", "data-role": "nothing" }));
     nothing.hidden = total > 0;
     if (total === 0 && this.#state.query) nothing.replaceChildren("No run matches. ", h("button", { type: "button", onclick: () => this.#ask("") }, "Show all runs"));
+    role(this.#root, "group-these").href = `/groups?${new URLSearchParams({ query: this.#state.query })}`;
     role(this.#root, "csv").href = `${writeAddress(this.#state).replace("/runs", "/runs?format=csv").replace("csv?", "csv&")}`;
     this.#bulk.update();
   }

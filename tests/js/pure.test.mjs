@@ -422,6 +422,8 @@ test("a sweep's tables are told anew from its numbers, as the server's page has 
   const sample = (n, mean, sd) => ({ n, mean, sd });
   const group = {
     runs: ["a", "b", "c"],
+    total: 3,
+    drawn: 3,
     finished: {
       test_accuracy: { last: sample(2, 0.975, 0.001), best: sample(2, 0.98, 0.002) },
       train_loss: { last: sample(1, 0.5, null), best: sample(1, 0.4, null) },
@@ -429,8 +431,8 @@ test("a sweep's tables are told anew from its numbers, as the server's page has 
   };
   const cells = groupCells(group, ["test_accuracy", "train_loss", "test_loss"], "test_accuracy");
   assert.deepEqual(cells.map((cell) => cell.replaceAll("\u202f", " ")), ["2 of 3", "97.50 % ± 0.10 %", "0.5000", "–", "98.00 % ± 0.20 %"]);
-  assert.equal(groupCells({ runs: ["a"], finished: {} }, [], "train_loss")[0], "0 of 1");
-  assert.equal(standing(["FINISHED", "SCHEDULED", "KILLED", "FINISHED"].map((status) => ({ status }))), "2 finished, 1 waiting, 1 stopped");
+  assert.equal(groupCells({ runs: [], total: 1234, finished: {} }, [], "train_loss")[0].replaceAll("\u202f", " "), "0 of 1 234");
+  assert.equal(standing({ KILLED: 1, FINISHED: 2, SCHEDULED: 1 }), "2 finished, 1 waiting, 1 stopped");
   const page = { runs: [{ id: "a" }, { id: "b" }], varied: ["seed"] };
   assert.notEqual(layout({ ...page, varied: ["seed", "data"] }), layout(page), "a column more");
   assert.notEqual(layout({ ...page, runs: [{ id: "a" }] }), layout(page), "a row less");

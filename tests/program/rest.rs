@@ -152,6 +152,47 @@ fn addresses_that_lead_nowhere() {
 }
 
 #[test]
+fn no_address_passes_over_a_parameter_that_it_does_not_take() {
+    let done = finished();
+    let document = done.site.get("/openapi.json").json();
+    let fill = [
+        ("id", done.ids[0].as_str()),
+        ("epoch", "1"),
+        ("set", "mnist"),
+        ("split", "test"),
+        ("index", "0"),
+        ("name", "spec.json"),
+    ];
+    let mut asked = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let target = fill.iter().fold(path.clone(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
+        for (method, operation) in item.as_object().unwrap() {
+            let refused = |query: &str, field: &str| {
+                let reply = done.site.send(&method.to_uppercase(), &format!("{target}?{query}"), &[], b"");
+                assert_eq!(reply.header("content-type"), "application/problem+json", "{method} {target}?{query}");
+                let problem = reply.json();
+                assert_eq!((reply.status, problem["field"].as_str()), (400, Some(field)), "{method} {target}?{query}");
+                problem["expected"].as_str().unwrap().to_string()
+            };
+            let told = refused("nonsense=1", "nonsense");
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
+                let name = parameter["name"].as_str().unwrap();
+                assert!(told.contains(name), "{method} {target}: {told}");
+                if parameter["x-repeats"] != true {
+                    refused(&format!("{name}=1&{name}=1"), name);
+                }
+                asked += 1;
+            }
+            assert!(operation["responses"]["400"].is_object(), "{method} {path}");
+        }
+    }
+    assert!(asked > 40, "{asked} parameters");
+    // The page of a run keeps there what it shows.
+    assert_eq!(done.site.get_page(&format!("/runs/{}?epoch=1&hide=3", done.ids[0])).status, 200);
+}
+
+#[test]
 fn a_run_is_told_in_full() {
     let done = finished();
     let list = done.site.get("/runs").json();

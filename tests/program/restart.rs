@@ -32,6 +32,27 @@ fn every_run_is_there_again() {
     assert_eq!(ids, [running.as_str(), finished.as_str()]);
 }
 
+#[test]
+fn what_the_summary_of_an_older_version_lacks_is_read_in_the_log_once() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let id = site.tiny_run();
+    let digest = || Site::start(home.path()).get("/runs").json()["runs"][0]["data_digest"].clone();
+    drop(site);
+    let [summary, log] = ["run.json", "events.jsonl"].map(|name| home.path().join(&id).join(name));
+    let told = fs::read(&summary).unwrap();
+    let whole = serde_json::from_slice::<Value>(&told).unwrap();
+    let mut older = whole.clone();
+    older.as_object_mut().unwrap().remove("data_digest");
+    fs::write(&summary, older.to_string()).unwrap();
+    assert_eq!(digest(), whole["data_digest"]);
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(&summary).unwrap()).unwrap(), whole);
+    // A log that doesn't tell any more, and is as long as before.
+    let lines = fs::read_to_string(&log).unwrap().replace("\"started\"", "\"statred\"");
+    fs::write(&log, lines).unwrap();
+    assert!(whole["data_digest"].is_string() && digest() == whole["data_digest"]);
+}
+
 /// The folder of a run that saw `data`, whose server was killed in the middle of a line.
 fn torn_run(runs_dir: &Path, data: &str) -> String {
     let id = RunId::fresh().to_string();

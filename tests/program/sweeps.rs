@@ -155,7 +155,7 @@ fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
     assert_eq!((&older["next"], &older["sweeps"][0]["id"]), (&Value::Null, &json!(sweep)));
     assert!(site.get_page("/sweeps?limit=1").text().contains("Older sweeps"));
     let refused = ["/sweeps?limit=0", "/sweeps?cursor=x", "/sweeps?page=2"].map(|target| site.get(target).status);
-    assert_eq!(refused, [400, 400, 422]);
+    assert_eq!(refused, [400, 400, 400]);
     let stopped = site.post(&format!("{}/stop", offered.header("location")), &json!({}));
     assert_eq!(stopped.status, 202, "{}", stopped.text());
 
@@ -163,6 +163,64 @@ fn a_sweep_is_planned_run_grouped_and_put_to_the_test() {
     for text in ["Sweep of 10 runs", "10 finished", "V1.1", "5 of 5", "±", "paired · V1.0 seed 5"] {
         assert!(page.contains(text), "the page of the sweep does not show {text}");
     }
+}
+
+#[test]
+fn whatever_a_query_lets_through_is_grouped_by_any_field_and_a_seed_of_one_side_is_offered_to_the_other() {
+    let home = tempfile::tempdir().unwrap();
+    let site = Site::start(home.path());
+    let mut ids = site.start_runs(tiny(json!({"variant": "v1.0", "seeds": [1, 2, 3], "epochs": 1})));
+    ids.extend(site.start_runs(tiny(json!({"variant": "v1.1", "seed": 1, "epochs": 1}))));
+    site.events(&format!("/events?runs={}", ids.join(",")), None).rest();
+    for (id, edit) in [
+        (&ids[0], json!({"tags": ["paper", "first"]})),
+        (&ids[1], json!({"tags": ["paper"]})),
+        (&ids[2], json!({"archived": true})),
+    ] {
+        let headers = [("Content-Type", "application/json")];
+        assert_eq!(site.send("PATCH", &format!("/runs/{id}"), &headers, edit.to_string().as_bytes()).status, 200);
+    }
+    // As in the table of runs, archived ones are left out. A run with two tags is in both groups.
+    let grouped = site.get("/groups?query=&by=tags&metric=train_loss").json();
+    assert_eq!((&grouped["total"], &grouped["statuses"]), (&json!(3), &json!({"FINISHED": 3})));
+    assert_eq!((&grouped["varied"], &grouped["others"]), (&json!(["variant", "seed"]), &json!(["tags", "sweep"])));
+    let groups = grouped["groups"].as_array().unwrap();
+    let told = groups.iter().map(|g| (g["label"].as_str().unwrap(), g["total"].as_u64().unwrap())).collect::<Vec<_>>();
+    assert_eq!(told, [("tag first", 1), ("tag paper", 2), ("no tag", 1)]);
+    let losses = [0, 1].map(|at| site.get(&format!("/runs/{}", ids[at])).json()["train_loss"].as_f64().unwrap());
+    let paper = &groups[1];
+    assert!((paper["finished"]["train_loss"]["last"]["mean"].as_f64().unwrap() - mean(&losses)).abs() < 1e-12);
+    assert_eq!((&paper["curve"][0]["n"], &paper["drawn"], &paper["runs"]), (&json!(2), &json!(2), &json!(ids[..2])));
+    // Each leads to its runs.
+    for group in groups {
+        let query =
+            url::form_urlencoded::byte_serialize(group["query"].as_str().unwrap().as_bytes()).collect::<String>();
+        assert_eq!(site.get(&format!("/runs?query={query}")).json()["total"], group["total"], "{group}");
+    }
+    assert_eq!(site.get("/groups?query=seed+%3D+1").json()["by"], json!(["variant"]), "of a query, unless said");
+    let by = |field: &str| site.get(&format!("/groups?query=&by={field}")).json()["groups"].as_array().unwrap().len();
+    assert_eq!(["status", "network", "epoch", "name", "created", "sweep"].map(by), [1, 1, 1, 3, 1, 2]);
+
+    // The table leads here with what is shown there.
+    let table = site.get_page("/runs?query=variant+%3D+v1.0").text();
+    assert!(table.contains("href=\"/groups?query=variant%20%3D%20v1.0\""), "the table leads to groups");
+    let page = site.get_page("/groups?query=variant%20%3D%20v1.0&by=tags").text();
+    for text in ["2 runs by groups", "value=\"variant = v1.0\"", "value=\"tags\" checked", "1 of 1"] {
+        assert!(page.contains(text), "the page of groups does not show {text}");
+    }
+
+    // Seed 2 is there of V1.0 alone: the claim offers to run it with V1.1, and no more than that.
+    let claim = "/claims?field=variant&a=v1.0&b=v1.1&metric=train_loss&at=last";
+    let finding = site.get(claim).json()["claims"][0]["findings"][0].clone();
+    assert_eq!(
+        (&finding["a_lacks"], &finding["b_lacks"], &finding["missing_seeds"]),
+        (&json!([]), &json!([2]), &json!([3, 4, 5]))
+    );
+    let page = site.get_page(claim).text();
+    assert!(page.contains("Run V1.1 with seed 2") && page.contains("Run both sides with seeds 3, 4, 5"), "{page}");
+    let started = site.send("POST", "/runs", &FORM, form_body(&page, "Run V1.1 with seed 2").as_bytes());
+    let state = site.get(started.header("location")).json();
+    assert_eq!((&state["label"], &state["seed"], &state["epochs"]), (&json!("V1.1"), &json!(2), &json!(1)));
 }
 
 #[test]
@@ -179,18 +237,21 @@ fn stopping_a_sweep_stops_all_of_it() {
     for target in ["/sweeps/nonsense", "/sweeps/01a20bc0-95e5-75ae-bf61-e46d29aa5d9a"] {
         assert_eq!((site.get(target).status, site.post(&format!("{target}/stop"), &json!({})).status), (404, 404));
     }
-    for wrong in [format!("{url}?metric=beauty"), format!("{url}?by=name"), "/groups".into()] {
-        assert_eq!(site.get(&wrong).status, 400, "{wrong}");
+    let both = format!("/groups?runs={}&query=", ids[0]);
+    for wrong in
+        [&format!("{url}?metric=beauty"), &format!("{url}?by=beauty"), "/groups", "/groups?query=seed+=", &both]
+    {
+        assert_eq!(site.get(wrong).status, 400, "{wrong}");
     }
     let claim = "/claims?b=v1.0&metric=test_accuracy&at=best";
-    for (wrong, field) in [
-        ("/claims?field=seed".to_string(), "field"),
-        (format!("{claim}&field=variant&a=v7"), "a"),
-        (format!("{claim}&field=variant&a=v1.1&thresold=0.9"), "thresold"),
-        (format!("{url}?metrics=train_loss"), "metrics"),
+    for (status, wrong, field) in [
+        (422, "/claims?field=seed".to_string(), "field"),
+        (422, format!("{claim}&field=variant&a=v7"), "a"),
+        (400, format!("{claim}&field=variant&a=v1.1&thresold=0.9"), "thresold"),
+        (400, format!("{url}?metrics=train_loss"), "metrics"),
     ] {
         let refused = site.get(&wrong);
-        assert_eq!((refused.status, &refused.json()["field"]), (422, &json!(field)), "{wrong}");
+        assert_eq!((refused.status, &refused.json()["field"]), (status, &json!(field)), "{wrong}");
     }
 }
 
@@ -287,6 +348,17 @@ server = Centerscope(sys.argv[2], token=sys.argv[3])
 runs = server.runs(page=2)
 print(len({run.id for run in runs}), len(server.runs('seed = -1')))
 print(len(server.groups(runs)['runs']), len(server.diff(runs[:2])['runs']))
+print(server.groups(query='seed >= 0', by=['status'])['total'], len(server.sweeps()), len(server.trash()))
+print(len(server.csv(columns=['name', 'lr']).splitlines()), server.check('seed = 1') is None and server.check('seed =')['position'] == 6, len(server.fields()) > 50)
+print(server.facets()[0]['field'], len(server.alignment(runs[:2])) > 1, len(runs[0].series(2)['train_loss']['at']))
+first, answers, plain = server.get('/runs'), [], server.open
+def listening(*args, **more):
+    try: return plain(*args, **more)
+    except CenterscopeError as error:
+        answers.append(error.status)
+        raise
+server.open = listening
+print(server.get('/runs') == first, answers)
 try: runs[0].edit(tags=['paper'])
 except CenterscopeError as error: print(error.status)
 try: server.plan(epochs=0)
@@ -300,7 +372,8 @@ except ConnectionError as error: print('start the server again' in str(error))";
     let address = format!("http://{}", site.address);
     let output = Command::new(python).args(["-B", "-c", script, folder, &address, token]).output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(told, "5 0 5 2 403 422 epochs 401 True", "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = "5 0 5 2 5 1 0 6 True True status True 2 True [304] 403 422 epochs 401 True";
+    assert_eq!(told, expected, "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -320,6 +393,8 @@ fn the_python_client_goes_from_a_sweep_to_a_verdict() {
         "2000 points",
         "V1.1 train_loss",
         "→ too_few_pairs",
+        "forked after epoch 1, tag paper → 1",
+        "a stroke is read as a",
         "lambda 0.5 ['paper']",
     ] {
         assert!(told.contains(text), "the example does not say {text}: {told}");

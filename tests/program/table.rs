@@ -60,7 +60,7 @@ fn what_is_wrong_with_a_list_is_told() {
         assert_eq!(problem(&format!("/runs?{field}={value}"))["field"], field);
     }
     let unknown = site.get("/runs?quary=v1.1");
-    assert_eq!((unknown.status, &unknown.json()["field"]), (422, &json!("quary")), "no parameter is passed over");
+    assert_eq!((unknown.status, &unknown.json()["field"]), (400, &json!("quary")), "no parameter is passed over");
     assert!(unknown.text().contains("did you mean `query`?"), "{}", unknown.text());
     let check = site.get("/runs/check?query=seed+%3D").json();
     assert_eq!((&check["error"]["position"], &check["error"]["length"]), (&json!(6), &json!(0)));

@@ -27,7 +27,7 @@ use trainer::spec::{Profile, RunSpec, Variant};
 const REQUESTS: usize = 300;
 
 /// What is asked for: what it is, the address, and whether a page is wanted.
-const ASKED: [(&str, &str, bool); 7] = [
+const ASKED: [(&str, &str, bool); 12] = [
     ("list, newest first", "/runs", false),
     ("list, best first", "/runs?sort=-accuracy", false),
     ("list, filtered", "/runs?query=variant+%3D+v1.1+and+accuracy+%3E+0.95+and+tag+%3D+paper&sort=train_loss", false),
@@ -35,6 +35,11 @@ const ASKED: [(&str, &str, bool); 7] = [
     ("facets", "/runs/facets", false),
     ("page of all runs", "/runs", true),
     ("home page", "/", true),
+    ("sweeps", "/sweeps", false),
+    ("groups of all runs", "/groups?query=", false),
+    ("page of groups by tag", "/groups?query=status+%3D+FINISHED&by=tags&metric=train_loss", true),
+    ("shipped claims", "/claims", false),
+    ("claim of one's own", "/claims?field=lambda&a=0.1&b=1&metric=test_loss&at=best", false),
 ];
 
 pub(super) fn command() -> Command {
@@ -153,7 +158,9 @@ fn log(dice: &mut Dice, n: u32, created: u64) -> Vec<LogLine> {
         commit: None,
     };
     let name = format!("made up {n} · {} seed {}", spec.label(), spec.seed);
-    let mut events = vec![scheduled(name, spec), RunEvent::Started(start)];
+    // Every second ten is a sweep.
+    let sweep = (n / 10).is_multiple_of(2).then(|| format!("00000000-0000-7000-8000-{:012x}", n / 10));
+    let mut events = vec![scheduled(name, sweep, spec), RunEvent::Started(start)];
     let speed = 500.0 + 4000.0 * dice.share();
     let (mut loss, mut accuracy) = (2.5 + dice.share(), 0.3 + 0.5 * dice.share());
     let done = if dice.below(8) == 0 { 1 + dice.below(epochs.into()) as u32 } else { epochs };
@@ -191,8 +198,8 @@ fn log(dice: &mut Dice, n: u32, created: u64) -> Vec<LogLine> {
     lines.collect()
 }
 
-fn scheduled(name: String, spec: RunSpec) -> RunEvent {
-    RunEvent::Scheduled { name, comparison: None, sweep: None, spec, fork: None }
+fn scheduled(name: String, sweep: Option<String>, spec: RunSpec) -> RunEvent {
+    RunEvent::Scheduled { name, comparison: None, sweep, spec, fork: None }
 }
 
 fn report(epoch: u32, metrics: std::collections::BTreeMap<String, f64>, geometry: Geometry) -> EpochReport {

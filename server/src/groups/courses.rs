@@ -2,7 +2,7 @@
 //! pages ask for those of a whole sweep again and again while one of its runs trains.
 
 use crate::runs::{ReadError, Run};
-use crate::state::{RunState, Summary};
+use crate::state::RunState;
 use crate::store::RunId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,18 +33,16 @@ impl Epoch {
     }
 }
 
-/// A run and its epochs.
+/// The epochs of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Course {
-    /// The run in a few numbers.
-    pub(crate) summary: Arc<Summary>,
-    /// What it has done.
+    /// In order.
     pub(crate) epochs: Arc<[Epoch]>,
 }
 
 impl From<RunState> for Course {
     fn from(state: RunState) -> Course {
-        Course { epochs: state.history.iter().map(Epoch::from).collect(), summary: state.summary.into() }
+        Course { epochs: state.history.iter().map(Epoch::from).collect() }
     }
 }
 
@@ -52,11 +50,6 @@ impl Course {
     /// A metric by epoch.
     pub(crate) fn of(&self, metric: &Metric) -> impl Iterator<Item = (u32, f64)> {
         self.epochs.iter().filter_map(|epoch| Some((epoch.epoch, epoch.value(metric)?)))
-    }
-
-    /// A metric after the last epoch.
-    pub(crate) fn last(&self, metric: &Metric) -> Option<f64> {
-        self.epochs.last()?.value(metric)
     }
 }
 
@@ -95,14 +88,13 @@ impl Courses {
     pub(crate) fn of(&self, run: &Run) -> Result<Course, ReadError> {
         let summary = run.summary();
         if let Some(epochs) = self.kept().get(run.id, summary.seq) {
-            return Ok(Course { epochs, summary });
+            return Ok(Course { epochs });
         }
         let course = Course::from(run.read()?);
-        if !summary.status.is_over() {
-            return Ok(course);
+        if summary.status.is_over() {
+            self.kept().keep(run.id, summary.seq, &course.epochs);
         }
-        self.kept().keep(run.id, summary.seq, &course.epochs);
-        Ok(Course { summary, ..course })
+        Ok(course)
     }
 
     // What is kept is replaced whole, so a panic leaves nothing half done.

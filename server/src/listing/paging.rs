@@ -50,7 +50,7 @@ impl Paging {
     /// # Errors
     /// Names the parameter, and what is expected.
     pub(crate) fn read(pairs: Pairs) -> Result<Paging, Error> {
-        let [cursor, limit] = parameters::read(pairs, ["cursor", "limit"])?;
+        let [cursor, limit] = parameters::read(pairs, ["cursor", "limit"]);
         Paging::new(cursor.as_deref(), None, limit.as_deref())
     }
 

@@ -24,6 +24,9 @@ pub(crate) struct Problem {
     expected: Option<String>,
 }
 
+/// Says of a parameter that it may be there several times.
+pub(crate) const REPEATS: &str = "x-repeats";
+
 /// The document as it grows.
 pub(super) struct Api {
     pub(super) generator: SchemaGenerator,
@@ -41,6 +44,17 @@ impl Api {
 
     pub(super) fn patch(&mut self, path: &str, summary: &str) -> Operation<'_> {
         self.add("patch", path, summary)
+    }
+
+    /// Every operation can be asked with a parameter that it doesn't take.
+    pub(super) fn refuse_parameters(&mut self) {
+        let schema = json!(self.generator.subschema_for::<Problem>());
+        let answer = json!({"description": "an unknown parameter, or one that is there twice",
+            "content": {"application/problem+json": {"schema": schema}}});
+        let operations = self.paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+        for operation in operations.filter(|operation| operation["responses"]["400"].is_null()) {
+            operation["responses"]["400"] = answer.clone();
+        }
     }
 
     pub(super) fn add(&mut self, method: &str, path: &str, summary: &str) -> Operation<'_> {
@@ -90,8 +104,25 @@ impl Operation<'_> {
         self.parameter("query", name, schema, help)
     }
 
+    /// One that may be there again and again, which means the same as its values joined by commas.
+    pub(super) fn query_list(self, name: &str, schema: Value, help: &str) -> Self {
+        let this = self.query(name, schema, help);
+        if let Some(parameter) = this.value["parameters"].as_array_mut().and_then(|all| all.last_mut()) {
+            parameter[REPEATS] = json!(true);
+        }
+        this
+    }
+
+    /// The last one has to be there.
+    pub(super) fn required(self) -> Self {
+        if let Some(parameter) = self.value["parameters"].as_array_mut().and_then(|all| all.last_mut()) {
+            parameter["required"] = json!(true);
+        }
+        self
+    }
+
     fn parameter(self, place: &str, name: &str, schema: Value, help: &str) -> Self {
-        let required = place == "path" || matches!(name, "runs" | "indices");
+        let required = place == "path";
         let parameter = json!({"in": place, "name": name, "required": required, "schema": schema, "description": help});
         match &mut self.value["parameters"] {
             Value::Array(parameters) => parameters.push(parameter),

@@ -60,8 +60,7 @@ pub(super) fn all(api: &mut Api) {
         .gives::<table::ListAnswer<'_>>(200, "the runs, or their ids")
         .answers(200, "text/csv; charset=utf-8", text(), "")
         .or_page()
-        .fails(400, "an unknown field or format, a query that makes no sense, or not a cursor")
-        .fails(422, "an unknown parameter");
+        .fails(400, "an unknown field, format or parameter, a query that makes no sense, or not a cursor");
     api.get("/runs/fields", "What a query can ask for").answers(
         200,
         "application/json",
@@ -164,6 +163,7 @@ pub(super) fn all(api: &mut Api) {
         .no_run();
     api.get("/events", "The events of several runs in one stream")
         .query("runs", ids(16), "1 to 16 ids joined by commas.")
+        .required()
         .query(
             "after",
             json!({"type": "string", "pattern": "^[0-9]{1,9}(\\\\.[0-9]{1,9}){0,15}$"}),
@@ -176,22 +176,26 @@ pub(super) fn all(api: &mut Api) {
     for (path, what) in [("/sweeps/{id}", "A sweep by groups"), ("/groups", "Any runs by groups")] {
         let operation = api.get(path, what);
         let operation = if path == "/groups" {
-            operation.query("runs", ids(QUEUE), "1 to 100 ids joined by commas.")
+            operation.query_list("runs", ids(QUEUE), "1 to 100 ids joined by commas.").query(
+                "query",
+                text(),
+                "Instead of `runs`: those that a query lets through, as of /runs.",
+            )
         } else {
             operation.query("archived", json!({"enum": ["true", "false"]}), "Archived runs are left out unless said.")
         };
         operation
-            .query(
+            .query_list(
                 "by",
                 json!({"type": "string", "examples": ["variant,lambda"]}),
-                "Fields joined by commas; all that differ but the seed unless said.",
+                "Fields joined by commas; all settings that differ but the seed unless said, of a query the variant.",
             )
             .query("shape", text(), "How the page draws its curves: band, range or lines.")
             .query("metric", metric(), "The metric of the curves: test_accuracy unless said.")
             .gives::<Grouped>(200, "the groups and the runs")
             .or_page()
-            .fails(400, "an unknown field or metric")
-            .fails(422, "an unknown parameter")
+            .fails(400, "an unknown field, metric or parameter, or a query that makes no sense")
+            .fails(422, "`archived` is neither true nor false")
             .fails(404, "no such sweep or run");
     }
     api.post("/sweeps/{id}/stop", "Stop those of a sweep's runs that aren't over")
@@ -218,16 +222,17 @@ pub(super) fn all(api: &mut Api) {
         .query("archived", json!({"enum": ["true", "false"]}), "Whether archived runs count: they don't unless said.")
         .gives::<ClaimsAnswer>(200, "the claims, each with its pairs and its verdict")
         .or_page()
-        .fails(400, "a parameter that is given twice")
-        .fails(422, "a claim that makes no sense, or an unknown parameter")
+        .fails(422, "a claim that makes no sense")
         .fails(404, "there is no sweep of that id");
     api.get("/diff", "Several runs side by side")
-        .query("runs", ids(6), "1 to 6 ids joined by commas.")
+        .query_list("runs", ids(6), "1 to 6 ids joined by commas.")
+        .required()
         .query(
             "at",
             json!({"anyOf": [{"enum": ["last", "best"]}, {"type": "integer", "minimum": 1, "maximum": u32::MAX}]}),
             "Where metrics are read: last unless said.",
         )
+        .query("all", json!({"enum": ["1"]}), "Whether the page shows equal settings, too.")
         .gives::<Diff>(200, "settings, circumstances, metrics and confusion matrices")
         .or_page()
         .fails(400, "no or too many runs, or no such place")
@@ -249,11 +254,13 @@ pub(super) fn all(api: &mut Api) {
     api.get("/data/{set}/sheet/{split}", "Several images of a data set in one picture, row by row")
         .query("digest", digest(), meant)
         .query("indices", json!({"type": "string", "pattern": "^[0-9]{1,5}(,[0-9]{1,5}){0,255}$"}), "1 to 256 images.")
+        .required()
         .answers(200, "image/png", binary(), "28 × 28 pixels each")
         .fails(400, "no such list")
         .fails(404, "no such image, or the set is not on this machine");
     api.get("/compare/alignment", "How the planes of several runs are laid over one of them")
         .query("runs", ids(6), "1 to 6 ids joined by commas.")
+        .required()
         .query("reference", json!({"type": "string"}), "The run that the others are laid over: the first unless said.")
         .query("epoch", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}), "Every epoch unless said.")
         .gives::<Aligned>(200, "a map for each run at each epoch")
@@ -281,6 +288,7 @@ pub(super) fn all(api: &mut Api) {
         json!({"type": "object"}),
         "this document",
     );
+    api.refuse_parameters();
 }
 
 /// A list that pages by cursor.
@@ -290,6 +298,5 @@ fn paged(operation: Operation<'_>) {
         .query("cursor", json!({"type": "string"}), "`next` of the page before.")
         .query("limit", limit, "How many a page holds: 100 unless said.")
         .or_page()
-        .fails(400, "not a cursor, or no such limit")
-        .fails(422, "an unknown parameter");
+        .fails(400, "not a cursor, no such limit, or an unknown parameter");
 }

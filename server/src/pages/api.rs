@@ -1,5 +1,6 @@
 //! The page of the REST interface, from its OpenAPI document.
 
+use crate::openapi::REPEATS;
 use askama::Template;
 use serde_json::Value;
 
@@ -62,7 +63,11 @@ fn text(value: &Value) -> String {
 
 fn operation_view(method: &str, path: &str, operation: &Value) -> OperationView {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let parameter = |p: &Value| row(&text(&p["name"]), &p["schema"], &text(&p["description"]));
+    let parameter = |p: &Value| {
+        let required = if p["required"] == true && p["in"] == "query" { "Required. " } else { "" };
+        let several = if p[REPEATS] == true { " May be there several times." } else { "" };
+        row(&text(&p["name"]), &p["schema"], &format!("{required}{}{several}", text(&p["description"])))
+    };
     let answers = entries(&operation["responses"]).map(|(status, answer)| {
         let contents = entries(&answer["content"]).collect::<Vec<_>>();
         let kinds = contents.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>().join(", ");
@@ -106,6 +111,9 @@ fn kind(schema: &Value) -> String {
     }
     if let Some(any) = schema["anyOf"].as_array() {
         return any.iter().map(kind).collect::<Vec<_>>().join(", or ");
+    }
+    if schema["const"] == "" {
+        return "nothing".into();
     }
     if let Some(words) = schema["enum"].as_array() {
         return words.iter().map(crate::text::plain).collect::<Vec<_>>().join(" | ");

@@ -49,7 +49,7 @@ struct FindingView {
     unit: &'static str,
     pairs: Vec<PairRow>,
     facts: Vec<(&'static str, String)>,
-    offer: Option<Offer>,
+    offers: Vec<Offer>,
 }
 
 struct PairRow {
@@ -63,7 +63,7 @@ struct PairRow {
     class: &'static str,
 }
 
-/// A form that runs the missing seeds.
+/// A form that runs missing seeds.
 struct Offer {
     label: String,
     inputs: Vec<(String, String)>,
@@ -170,7 +170,7 @@ impl FindingView {
             unit: if epochs { "epochs" } else { metric.unit },
             pairs: pairs.collect(),
             facts: facts(claim, finding, value),
-            offer: offer(claim, finding),
+            offers: offers(claim, finding),
         }
     }
 }
@@ -179,7 +179,13 @@ impl FindingView {
 fn reason(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> String {
     let usable = finding.paired.map_or(0, |p| p.differences.n);
     let Some(paired) = finding.paired.filter(|_| finding.verdict != Verdict::TooFewPairs) else {
-        return format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair"));
+        let told = format!("{} of the 5 that a verdict needs at least.", count(usable, "usable pair"));
+        let halves = finding.a_lacks.len() + finding.b_lacks.len();
+        return match halves {
+            0 => told,
+            1 => format!("{told} 1 seed more is on one side alone."),
+            more => format!("{told} {more} seeds more are on one side alone."),
+        };
     };
     let pairs = count(usable, "pair");
     let p = paired.p_lower.min(paired.p_higher);
@@ -253,21 +259,38 @@ fn facts(claim: &Claim, finding: &Finding, value: impl Fn(f64) -> String) -> Vec
     facts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn offer(claim: &Claim, finding: &Finding) -> Option<Offer> {
-    let seeds = finding.missing_seeds.iter().map(u64::to_string).collect::<Vec<_>>();
-    if seeds.is_empty() {
-        return None;
-    }
+/// The runs that would make more pairs: those that one side lacks, and both of what neither has.
+fn offers(claim: &Claim, finding: &Finding) -> Vec<Offer> {
+    let (a, b) = (&claim.a, &claim.b);
+    let sides = [(&finding.a_lacks, vec![a]), (&finding.b_lacks, vec![b]), (&finding.missing_seeds, vec![a, b])];
+    let offers = sides.into_iter().filter(|(seeds, _)| !seeds.is_empty()).map(|(seeds, sides)| {
+        let listed = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+        let who = match sides[..] {
+            [side] => claim.side(side),
+            _ => "both sides".into(),
+        };
+        let word = if seeds.len() == 1 { "seed" } else { "seeds" };
+        let mut inputs = inputs(claim, finding, &sides);
+        // A list would make a sweep of one.
+        inputs.push((word.into(), listed.clone()));
+        Offer { label: format!("Run {who} with {word} {listed}"), inputs }
+    });
+    offers.collect()
+}
+
+/// What a form sends to run these sides with the settings that both share.
+fn inputs(claim: &Claim, finding: &Finding, sides: &[&Value]) -> Vec<(String, String)> {
     let mut inputs =
         finding.settings.iter().map(|(name, value)| (name.clone(), text::plain(value))).collect::<Vec<_>>();
-    let parts = |value: &Value| text::plain(value);
+    let sides = sides.iter().map(|side| text::plain(side));
     match claim.field.as_str() {
-        "variant" => inputs.extend([&claim.a, &claim.b].map(|side| ("variants".into(), parts(side)))),
+        "variant" if sides.len() > 1 => inputs.extend(sides.map(|side| ("variants".into(), side))),
+        "variant" => inputs.extend(sides.map(|side| ("variant".into(), side))),
         field => {
             if !finding.settings.contains_key("variant") {
                 inputs.push(("variant".into(), "v1.0".into()));
             }
-            inputs.push((field.into(), format!("{}, {}", parts(&claim.a), parts(&claim.b))));
+            inputs.push((field.into(), sides.collect::<Vec<_>>().join(", ")));
         }
     }
     // A combination without a name is asked for by its parts.
@@ -276,7 +299,5 @@ fn offer(claim: &Claim, finding: &Finding) -> Option<Offer> {
         let parts = ["network", "distance"].into_iter().zip(words.split(" · "));
         inputs.extend(parts.map(|(name, word)| (name.to_string(), word.to_string())));
     }
-    inputs.push(("seeds".into(), seeds.join(", ")));
-    let label = format!("Run both sides with {} {}", if seeds.len() == 1 { "seed" } else { "seeds" }, seeds.join(", "));
-    Some(Offer { label, inputs })
+    inputs
 }

@@ -16,8 +16,8 @@ pub(crate) struct DiffPage {
     all: bool,
     /// `last`, `best`, or an epoch's number.
     at: String,
-    /// The number, where it is one.
-    epoch: String,
+    /// All that `at` can be, and each in words.
+    places: Vec<(String, String)>,
     settings: Vec<Row>,
     /// How many settings are equal.
     equal: usize,
@@ -28,7 +28,6 @@ pub(crate) struct DiffPage {
 
 struct Head {
     name: String,
-    label: String,
     url: String,
 }
 
@@ -67,11 +66,11 @@ impl DiffPage {
         let all = all || diff.runs.len() < 2;
         let compared = diff.settings.iter().chain(&diff.circumstances);
         let equal = compared.clone().filter(|c| !c.differs).count();
-        let head = |run: &crate::state::Summary| Head {
-            name: run.name.clone(),
-            label: run.label.clone(),
-            url: run.url.clone(),
-        };
+        let head = |run: &crate::state::Summary| Head { name: run.name.clone(), url: run.url.clone() };
+        let furthest = diff.runs.iter().map(|run| run.epoch).max().unwrap_or_default();
+        let usual = [("last", "after the last epoch"), ("best", "at their best")];
+        let usual = usual.map(|(value, words)| (value.to_string(), words.to_string()));
+        let epochs = (1..=furthest).map(|epoch| (epoch.to_string(), format!("after epoch {epoch}")));
         let names = diff.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>();
         let others = names.iter().skip(1).zip(&diff.confusion);
         DiffPage {
@@ -79,7 +78,7 @@ impl DiffPage {
             heads: diff.runs.iter().map(head).collect(),
             all,
             at: at.word(),
-            epoch: if let At::Epoch(epoch) = at { epoch.to_string() } else { String::new() },
+            places: usual.into_iter().chain(epochs).collect(),
             settings: compared.filter(|c| all || c.differs).map(setting).collect(),
             equal,
             metrics: metrics(diff, at),
@@ -127,7 +126,11 @@ fn shades(matrix: &[[f64; CLASSES]; CLASSES]) -> Vec<Vec<Shade>> {
         let depth = points.abs().ceil().min(10.0) as u32;
         let class = format!("{}-{depth}", if points > 0.0 { "more" } else { "less" });
         let sign = if points > 0.0 { '+' } else { '−' };
-        let text = if points.abs() < 0.05 { String::new() } else { format!("{sign}{:.1}", points.abs()) };
+        let text = match points.abs() {
+            ..0.05 => String::new(),
+            size @ ..9.95 => format!("{sign}{size:.1}"),
+            size => format!("{sign}{size:.0}"),
+        };
         Shade { text, class, correct: label == predicted }
     };
     (0..CLASSES).map(|label| (0..CLASSES).map(|predicted| shade(label, predicted)).collect()).collect()

@@ -41,7 +41,7 @@ impl PlanPage {
 
 /// `1 run`, `3 runs`.
 pub(crate) fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+    format!("{} {what}{}", text::thousands(n as u64), if n == 1 { "" } else { "s" })
 }
 
 /// A field of a request as a form would send it.

@@ -3,7 +3,7 @@
 use super::StatusView;
 use super::plan::count;
 use crate::error::Error;
-use crate::groups::{APART, Group, metric};
+use crate::groups::{APART, Group, metric, place};
 use crate::state::Status;
 use crate::stats::Sample;
 use crate::sweeps::{Grouped, Member, Seen};
@@ -30,8 +30,12 @@ pub(crate) struct SweepPage {
     archived_too: bool,
     /// Where the same comes as JSON.
     url: String,
-    /// The ids joined by commas, where the page is not of a sweep.
+    /// The ids joined by commas, where the runs were named one by one.
     given: Option<String>,
+    /// The query that lets them through, where it was one.
+    query: Option<String>,
+    /// What is left out of the curves, the groups or the list of runs since it would be too much.
+    bounds: String,
     /// Where a form posts to stop what goes on.
     stop_url: Option<String>,
     /// Where its runs stand in the table of runs.
@@ -67,6 +71,8 @@ struct GroupRow {
     /// The classes of its mark.
     mark: String,
     label: String,
+    /// Its runs in the table of runs, where a query says which.
+    url: Option<String>,
     /// `5` finished of `5`.
     n: String,
     /// Mean ± standard deviation at the last epoch, by column.
@@ -94,32 +100,50 @@ impl SweepPage {
         if !COLUMNS.contains(&chosen.name) {
             columns.push(chosen);
         }
-        let ids = grouped.runs.iter().map(|run| run.summary.id.to_string()).collect::<Vec<_>>().join(",");
-        let number = count(grouped.runs.len(), "run");
-        let active = grouped.runs.iter().any(|run| !run.summary.status.is_over());
+        let ids = || grouped.runs.iter().map(|run| run.summary.id.to_string()).collect::<Vec<_>>().join(",");
+        let number = count(grouped.total, "run");
+        let counted = |status: &Status| grouped.statuses.get(status.word()).copied().unwrap_or_default();
+        let active = [Status::Scheduled, Status::Running].iter().any(|status| counted(status) > 0);
         let pairs = ["seed", "variant"].iter().all(|name| grouped.varied.contains(name));
-        let groupable = grouped.varied.iter().copied();
-        let field =
-            |name| Choice { name, label: name, chosen: grouped.by.contains(&name), fixed: APART.contains(&name) };
+        let mut groupable = [&grouped.varied[..], &grouped.others, &grouped.by].concat();
+        groupable.sort_by_key(|name| place(name));
+        groupable.dedup();
+        let fixed = |name| APART.contains(&name) && grouped.varied.contains(&name);
+        let field = |name| Choice { name, label: name, chosen: grouped.by.contains(&name), fixed: fixed(name) };
+        let table = |query: &str| {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
+            format!("/runs?{query}")
+        };
+        let all = grouped.query.clone().or_else(|| grouped.sweep.as_ref().map(|id| format!("sweep = {id}")));
         Ok(SweepPage {
             title: if grouped.sweep.is_some() { format!("Sweep of {number}") } else { format!("{number} by groups") },
-            standing: standing(|status| grouped.runs.iter().filter(|run| run.summary.status == *status).count()),
+            standing: standing(counted),
             data: worded_data(&grouped.data),
             archived: grouped.archived,
             archived_too,
-            given: grouped.sweep.is_none().then_some(ids),
+            given: (grouped.sweep.is_none() && grouped.query.is_none()).then(ids),
+            query: grouped.query.clone(),
+            bounds: bounds(grouped),
             url: grouped.url.clone(),
             stop_url: grouped.sweep.as_ref().filter(|_| active).map(|id| format!("/sweeps/{id}/stop")),
-            table_url: grouped.sweep.as_ref().map(|id| format!("/runs?query=sweep+%3D+{id}")),
+            table_url: all.as_deref().map(table),
             claims_url: grouped.sweep.as_ref().filter(|_| pairs).map(|id| format!("/claims?sweep={id}")),
-            fields: groupable.map(field).collect(),
+            fields: groupable.into_iter().map(field).collect(),
             metrics: METRICS
                 .iter()
                 .map(|m| Choice { name: m.name, label: m.label, chosen: m.name == chosen.name, fixed: false })
                 .collect(),
             metric: chosen.label,
             columns: columns.clone(),
-            groups: grouped.groups.iter().enumerate().map(|(i, group)| group_row(i, group, &columns, chosen)).collect(),
+            groups: grouped
+                .groups
+                .iter()
+                .enumerate()
+                .map(|(i, group)| GroupRow {
+                    url: group.query.as_deref().map(table),
+                    ..group_row(i, group, &columns, chosen)
+                })
+                .collect(),
             varied: grouped.varied.clone(),
             runs: grouped.runs.iter().map(|run| member_row(run, &grouped.varied, &columns)).collect(),
             version: env!("CARGO_PKG_VERSION"),
@@ -138,6 +162,28 @@ fn worded_data(seen: &[Seen]) -> String {
             format!("These runs saw different images, which no group mixes: {said}.")
         }
     }
+}
+
+/// What is left out, where it is much.
+fn bounds(grouped: &Grouped) -> String {
+    let told = |most: usize, all: usize, sentence: &dyn Fn(String, String) -> String| {
+        (most < all).then(|| sentence(text::thousands(most as u64), text::thousands(all as u64)))
+    };
+    let (total, groups) = (grouped.total, grouped.groups.len());
+    let said = [
+        told(groups, grouped.groups_total, &|most, all| format!("The {most} largest of {all} groups are here.")),
+        told(grouped.drawn, total, &|most, all| {
+            format!(
+                "The curves are over {most} of the {all} runs, the newest of each group; the rows of the groups count all."
+            )
+        }),
+        told(grouped.runs.len(), total, &|most, _| {
+            format!(
+                "One by one, in the plots of settings and in the list, stand {most} of them, the newest of each group."
+            )
+        }),
+    ];
+    said.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// `12 finished, 1 running, 2 waiting`; `counted` says how many runs have a status.
@@ -177,7 +223,8 @@ fn group_row(i: usize, group: &Group, columns: &[&'static Metric], chosen: &Metr
     GroupRow {
         mark: mark(i),
         label: group.label.clone(),
-        n: format!("{n} of {}", group.runs.len()),
+        url: None,
+        n: format!("{} of {}", text::thousands(n as u64), text::thousands(group.total as u64)),
         cells: columns.iter().map(cell).collect(),
         best: text::or_dash(finished(chosen).and_then(|f| f.best.as_ref()).map(|best| spread(chosen, best))),
     }

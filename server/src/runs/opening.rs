@@ -66,7 +66,8 @@ impl Run {
         Ok(run)
     }
 
-    /// The run in a folder, if its summary says that it is over and is up to date. Writes nothing.
+    /// The run in a folder, if its summary says that it is over and is up to date. Writes nothing but what the summary of an
+    /// older version lacks.
     pub fn find_over(id: RunId, folder: RunFolder) -> Option<Run> {
         let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
         let Stored { mut summary, log_bytes } = serde_json::from_slice(&bytes).ok()?;
@@ -78,8 +79,17 @@ impl Run {
         if summary.data_name.is_some() && summary.data_digest.is_none() {
             // Older versions left it to the log.
             summary.data_digest = Run::digest_seen(&folder);
+            Run::complete(&folder, &bytes, &summary);
         }
         Some(Run::with(id, folder, Memory::Summary(summary.into()), Pen::Down))
+    }
+
+    /// Keeps what an older version's summary lacked and the log told, so that the next start need not ask it again. Where that
+    /// can't be written, it does.
+    fn complete(folder: &RunFolder, run_json: &[u8], summary: &Summary) {
+        if let (Ok(name), Ok(told)) = (store::SUMMARY.parse(), run_files::completed(run_json, summary)) {
+            let _ = folder.put(&[(name, &told)]);
+        }
     }
 
     /// The digest of the images that a run saw when it last started, as its log has it.

@@ -2,7 +2,7 @@
 
 use crate::App;
 use crate::error::{Error, wants_html};
-use crate::groups::{differing, traits};
+use crate::groups::{differing, told};
 use crate::listing::Paging;
 use crate::pages::sweeps::SweepsPage;
 use crate::parameters::Pairs;
@@ -106,12 +106,11 @@ impl Sweep {
         for run in oldest_first {
             *statuses.entry(run.status.word()).or_default() += 1;
         }
-        let asked = oldest_first.iter().map(|run| traits(run)).collect::<Vec<_>>();
         let values = |field: &'static str| {
             let mut values: Vec<Value> = Vec::new();
-            for (_, value) in asked.iter().flatten().filter(|(name, _)| *name == field) {
-                if !values.contains(value) {
-                    values.push(value.clone());
+            for value in oldest_first.iter().flat_map(|run| told(run, field)) {
+                if !values.contains(&value) {
+                    values.push(value);
                 }
             }
             Varied { field, values }

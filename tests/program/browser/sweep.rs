@@ -66,5 +66,20 @@ async fn a_sweep_from_the_form_is_watched_and_put_to_the_test() {
     assert_eq!(seeds, json!(["1", "2", "3", "4", "5"]));
     let verdict = browser.value("document.querySelector('.verdict').innerText").await;
     assert!(["supported", "contradicted", "undecided"].contains(&verdict.as_str().unwrap()), "{verdict}");
+
+    // Whatever the table shows is grouped by any field, and each group leads back to its runs.
+    open(&browser, &site, "/runs?query=seed+%3C+3").await;
+    browser.until("document.querySelector('[data-role=count]').innerText === '4 runs'").await;
+    browser.click("[data-role=group-these]").await;
+    browser.until("document.querySelector('[data-role=standing]')?.innerText === '4 finished'").await;
+    browser.until("document.querySelector('[data-role=curves] canvas')").await;
+    let rows = "document.querySelectorAll('[data-role=groups] tbody tr').length";
+    assert_eq!(browser.value(rows).await, json!(2));
+    browser.click("[name=by][value=seed]").await;
+    browser.until(&format!("location.search.includes('by=seed') && {rows} === 4")).await;
+    browser.click("[data-role=groups] tbody a").await;
+    browser
+        .until("location.pathname === '/runs' && document.querySelector('[data-role=count]').innerText === '1 run'")
+        .await;
     browser.assert_silent().await;
 }
