@@ -141,8 +141,9 @@ pub(super) fn all(api: &mut Api) {
     api.get("/runs/{id}/embeddings/{epoch}", "The embedding after an epoch")
         .query("split", json!({"enum": ["train", "test"]}), "Test unless said.")
         .query("format", json!({"enum": ["compact", "npy"]}), "4 bytes a point unless said.")
+        .query("predictions", json!({"enum": [1]}), "Behind the compact test points, what each image is taken for.")
         .answers(200, "application/octet-stream", binary(), "the points; point i is image i")
-        .fails(400, "an unknown split or format")
+        .fails(400, "an unknown split or format, or predictions of training images")
         .fails(404, "no such run, or no such epoch yet");
     api.get("/runs/{id}/artifacts", "A run's files").gives::<artifacts::Artifacts>(200, "the files").no_run();
     api.get("/runs/{id}/artifacts/{name}", "A file of a run")
