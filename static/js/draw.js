@@ -270,7 +270,8 @@ class Result {
       bar.style.transform = `scaleY(${probabilities[k]})`;
       bar.parentElement.parentElement.title = `${k}: ${percent(probabilities[k], 2)}`;
     });
-    if (last) this.#showNear(nearest);
+    // The neighbours' pictures come a frame later: to lay them out and to fetch them would hold up the answer.
+    if (last) requestAnimationFrame(() => setTimeout(() => this.answer === answer && this.#showNear(nearest)));
     this.note.hidden = answer.epoch === asked;
     say(this.note, this.note.hidden ? "" : `from the checkpoint of epoch ${answer.epoch}: none of epoch ${asked} is kept`);
     this.panel.setGuest({ place: embedding, label: prediction });
