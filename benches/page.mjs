@@ -146,7 +146,7 @@ async function dragging(browser) {
   await browser.allowMotion(true);
   const [from, to] = await browser.run(`${TOOLS}
     const lanes = document.querySelector(".scrubber .lanes");
-    lanes.scrollIntoView({ block: "center" });
+    lanes.scrollIntoView({ block: "nearest", behavior: "instant" });
     const { left, top, width, height } = lanes.getBoundingClientRect();
     const counted = (window.dragged = { frames: 0, moments: 0, ms: 0, between: 0 });
     let last = -1;

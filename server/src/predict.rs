@@ -29,7 +29,8 @@ use trainer::recogniser::Recogniser;
 const MOST: usize = 6;
 /// Networks kept ready: a comparison's six, and two more for who moves the clock.
 const KEPT: usize = 8;
-/// Images looked at or networks loaded at a time: a comparison's three. Training needs the processor, too.
+/// Images looked at or networks loaded at a time, at most: a comparison's three. Training needs the processor, too, and so does the
+/// browser of who draws on this machine, whose frames would wait: one processor is left to it.
 const AT_A_TIME: usize = 3;
 /// Pixels along the longest side of a drawing.
 const LARGEST: usize = 128;
@@ -59,7 +60,8 @@ struct Ready {
 
 impl Default for Networks {
     fn default() -> Networks {
-        Networks { kept: Mutex::default(), turns: Semaphore::new(AT_A_TIME) }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Networks { kept: Mutex::default(), turns: Semaphore::new((processors - 1).clamp(1, AT_A_TIME)) }
     }
 }
 

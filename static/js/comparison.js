@@ -231,12 +231,14 @@ export class Comparison {
     const { Selecting } = await import("./selecting.js");
     this.#selecting = new Selecting(this, this.#store, role(this.#root, "selection"), {
       test: () => this.split !== "test" && this.#setOptions({ split: "test" }),
-      shown: (deliberate) => {
-        if (deliberate) this.announce(this.selection.rule ? this.selection.words : "Nothing is selected");
+      chosen: (deliberate) => {
         this.#schedule();
+        if (!deliberate) return;
+        this.announce(this.selection.rule ? this.selection.words : "Nothing is selected");
+        this.#onChange(true);
       },
-      kept: () => this.#onChange(true),
       opened: () => this.#drawer.open(false),
+      later: () => this.#schedule(),
     });
     this.#drawer.opener.before(this.#selecting.count.element);
     return this.#selecting;

@@ -16,8 +16,8 @@ export class Selecting {
   word = "";
 
   /**
-   * `element`: where the panel goes; `on`: test() to show the test images, shown(deliberate) once a selection is in the plots,
-   * kept() once its word is known, opened() when the reader is taken to the panel.
+   * `element`: where the panel goes; `on`: test() to show the test images, chosen(deliberate) once a selection is in the plots and its
+   * word known, opened() when the reader is taken to the panel, later() to have `update` called.
    */
   constructor(comparison, store, element, on) {
     this.#comparison = comparison;
@@ -35,9 +35,10 @@ export class Selecting {
     if (!(await this.selection.choose(rule, this.#comparison.split))) return;
     // The plots in the next frame, the rest of the page in the one after it.
     this.#highlight();
-    requestAnimationFrame(() => this.#on.shown(deliberate));
+    await new Promise(requestAnimationFrame);
+    if (this.selection.rule !== rule) return;
     if (rule) this.word = encodeRule(rule);
-    if (deliberate) this.#on.kept();
+    this.#on.chosen(deliberate);
     if (rule) await this.open();
   }
 
@@ -84,7 +85,7 @@ export class Selecting {
       this.#on.opened();
       this.#panel.open();
     }
-    this.update();
+    this.#on.later();
   }
 
   /** Brings count, plots and panel up to date. */
