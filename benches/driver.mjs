@@ -104,7 +104,7 @@ export class Browser {
 
   /** Presses at the first place, and goes to and fro between both, a pixel or so at a time, for so many milliseconds. */
   async shuttle(from, to, ms) {
-    const mouse = (type, [x, y], buttons) => this.devtools("Input.dispatchMouseEvent", { type, x, y, buttons, button: type === "mouseMoved" ? "none" : "left", clickCount: 1 });
+    const mouse = (type, [x, y], buttons) => this.devtools("Input.dispatchMouseEvent", { type, x, y, buttons, button: "left", clickCount: 1 });
     await mouse("mousePressed", from, 1);
     const begin = performance.now();
     let passed = 0;
