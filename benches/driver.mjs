@@ -97,6 +97,24 @@ export class Browser {
     await this.#send("POST", "/actions", { actions: [{ type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions }] });
   }
 
+  /** Whether pages may move things by themselves: headless, they may not unless it is said. */
+  allowMotion(allowed) {
+    return this.devtools("Emulation.setEmulatedMedia", { features: [{ name: "prefers-reduced-motion", value: allowed ? "no-preference" : "reduce" }] });
+  }
+
+  /** Presses at the first place, and goes to and fro between both, a pixel or so at a time, for so many milliseconds. */
+  async shuttle(from, to, ms) {
+    const mouse = (type, [x, y], buttons) => this.devtools("Input.dispatchMouseEvent", { type, x, y, buttons, button: "left", clickCount: 1 });
+    await mouse("mousePressed", from, 1);
+    const begin = performance.now();
+    let passed = 0;
+    while ((passed = performance.now() - begin) < ms) {
+      const share = Math.abs(((passed / ms) * 4 + 1) % 2 - 1); // four ways
+      await mouse("mouseMoved", from.map((v, k) => v + (to[k] - v) * share), 1);
+    }
+    await mouse("mouseReleased", from, 0);
+  }
+
   async close() {
     await this.#send("DELETE", "");
     await this.driver.end();

@@ -152,7 +152,10 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
 
 /// Whether a POST to this address changes nothing: its body is the question.
 fn only_asks(path: &str) -> bool {
-    matches!(path.split('/').collect::<Vec<_>>()[..], ["", "runs", "plan"] | ["", "runs", _, "predict"])
+    matches!(
+        path.split('/').collect::<Vec<_>>()[..],
+        ["", "runs", "plan"] | ["", "runs", _, "predict"] | ["", "compare", "predict"]
+    )
 }
 
 fn to_login(request: &Request) -> Redirect {
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn asking_is_not_changing() {
-        assert!(only_asks("/runs/plan") && only_asks("/runs/0198/predict"));
+        assert!(only_asks("/runs/plan") && only_asks("/runs/0198/predict") && only_asks("/compare/predict"));
         for changing in
             ["/runs", "/runs/", "/runs/0198", "/runs/plan/stop", "/runs/plan/", "/runs/a/b/predict", "/plan"]
         {

@@ -4,6 +4,7 @@ use crate::api::Found;
 use crate::artifacts;
 use crate::conditional::IMMUTABLE;
 use crate::error::Error;
+use crate::runs::Run;
 use crate::state::Status;
 use crate::store::RunFolder;
 use axum::extract::{Path, Query};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::io;
 use trainer::event::Split;
+use trainer::measure::classes;
 use trainer::npy;
 
 /// The largest coordinate; one more marks a point that is not finite.
@@ -23,6 +25,8 @@ const NOT_FINITE: u16 = 65_535;
 pub(crate) struct Which {
     split: Option<String>,
     format: Option<String>,
+    /// `1`: with what the network takes each image for.
+    predictions: Option<u8>,
 }
 
 /// `GET /runs/{id}/embeddings/{epoch}`
@@ -44,11 +48,19 @@ pub(crate) async fn read(
         Some("npy") => return artifacts::send(&run.folder, &name, &method, &headers).await,
         Some(other) => return Err(Error::BadRequest(format!("format: got `{other}`, expected compact or npy"))),
     }
-    let folder = run.folder.clone();
+    let predicted = query.predictions == Some(1);
+    if predicted && split == Split::Train {
+        let detail = "predictions: training images have none; their points are from their own steps, before the epoch's last layer was there";
+        return Err(Error::BadRequest(detail.into()));
+    }
     // Before the look: a run that isn't over, or is taken up again, may do an epoch once more.
     let kept = if run.status() == Status::Finished { IMMUTABLE } else { "private, no-cache" };
-    let points = tokio::task::spawn_blocking(move || of(&folder, split, number)).await??;
-    Ok(([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, kept)], compact(&points)).into_response())
+    let answer = tokio::task::spawn_blocking(move || {
+        let points = of(&run.folder, split, number)?;
+        let predictions = if predicted { predictions(&run, number, &points)? } else { Vec::new() };
+        Ok::<_, Error>([compact(&points), predictions].concat())
+    });
+    Ok(([(CONTENT_TYPE, "application/octet-stream"), (CACHE_CONTROL, kept)], answer.await??).into_response())
 }
 
 fn no_embedding(split: Split, epoch: &str) -> Error {
@@ -67,6 +79,12 @@ pub(crate) fn of(folder: &RunFolder, split: Split, epoch: u32) -> Result<Vec<[f3
         _ => Error::Internal(format!("the embedding can't be read: {error}")),
     })?;
     npy::to_pairs(&bytes).ok_or_else(|| Error::Internal("the embedding's file is damaged".into()))
+}
+
+/// What a run's network takes each of its test images for after an epoch. Blocks on the disk.
+fn predictions(run: &Run, epoch: u32, points: &[[f32; 2]]) -> Result<Vec<u8>, Error> {
+    let report = run.report(epoch)?.ok_or_else(|| no_embedding(Split::Test, &epoch.to_string()))?;
+    Ok(classes(&report.geometry, points))
 }
 
 /// The compact form that `docs/api.md` defines.

@@ -168,6 +168,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(views::home))
         .route("/compare", get(views::compare))
         .route("/compare/alignment", get(alignment::read))
+        .route("/compare/predict", post(predict::together))
         .route("/compare/replay", get(replay::read))
         .route("/runs", get(table::list).post(api::start))
         .route("/runs/plan", post(estimate::plan))

@@ -1,7 +1,7 @@
 //! What a run's network makes of an image that somebody draws: where it lands among the test images, and beside which.
 
 use crate::App;
-use crate::api::Found;
+use crate::api::{Found, listed};
 use crate::checkpoints::{ALTERED, is_as_stored};
 use crate::error::Error;
 use crate::runs::Run;
@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use futures_util::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -24,9 +25,12 @@ use trainer::measure::nearest;
 use trainer::npy;
 use trainer::recogniser::Recogniser;
 
+/// Networks that look at one image together: a comparison's.
+const MOST: usize = 6;
 /// Networks kept ready: a comparison's six, and two more for who moves the clock.
 const KEPT: usize = 8;
-/// Images looked at or networks loaded at a time: a comparison's three. Training needs the processor, too.
+/// Images looked at or networks loaded at a time, at most: a comparison's three. Training needs the processor, too, and so does the
+/// browser of who draws on this machine, whose frames would wait: one processor is left to it.
 const AT_A_TIME: usize = 3;
 /// Pixels along the longest side of a drawing.
 const LARGEST: usize = 128;
@@ -56,7 +60,8 @@ struct Ready {
 
 impl Default for Networks {
     fn default() -> Networks {
-        Networks { kept: Mutex::default(), turns: Semaphore::new(AT_A_TIME) }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Networks { kept: Mutex::default(), turns: Semaphore::new((processors - 1).clamp(1, AT_A_TIME)) }
     }
 }
 
@@ -93,16 +98,50 @@ pub(crate) struct Asked {
     drawing: Option<u8>,
 }
 
+#[derive(Deserialize)]
+pub(crate) struct AskedTogether {
+    #[serde(default)]
+    runs: String,
+    epoch: Option<u32>,
+    drawing: Option<u8>,
+}
+
 #[derive(JsonSchema, Serialize)]
 pub(crate) struct Answer {
+    #[serde(flatten)]
+    said: Said,
+    /// What the network saw.
+    pixels: Vec<u8>,
+}
+
+/// What several networks say of one image.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Together {
+    /// What they saw.
+    pixels: Vec<u8>,
+    /// In the order of the runs.
+    answers: Vec<Outcome>,
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+enum Outcome {
+    Said(Said),
+    /// Why there is none.
+    Not {
+        problem: String,
+    },
+}
+
+/// What a network says of an image.
+#[derive(JsonSchema, Serialize)]
+struct Said {
     /// That of the checkpoint.
     epoch: u32,
     embedding: [f32; 2],
     prediction: usize,
     probabilities: [f64; CLASSES],
     nearest: Vec<Near>,
-    /// What the network saw.
-    pixels: Vec<u8>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -121,17 +160,39 @@ pub(crate) async fn predict(
     body: Bytes,
 ) -> Result<Json<Answer>, Error> {
     let pixels = image(pixels(&headers, &body)?, asked.drawing == Some(1))?;
+    let said = ask(&app, &run, asked.epoch, pixels).await?;
+    Ok(Json(Answer { said, pixels: pixels.to_vec() }))
+}
+
+/// `POST /compare/predict?runs=a,b,c&epoch=5&drawing=1`
+pub(crate) async fn together(
+    State(app): State<Arc<App>>,
+    Query(asked): Query<AskedTogether>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Together>, Error> {
+    let pixels = image(pixels(&headers, &body)?, asked.drawing == Some(1))?;
+    let runs = listed(&app, &asked.runs, MOST)?;
+    let answers = join_all(runs.iter().map(|run| ask(&app, run, asked.epoch, pixels))).await.into_iter();
+    // One network that can't look takes nothing from the others.
+    let answers =
+        answers.map(|said| said.map_or_else(|error| Outcome::Not { problem: error.to_string() }, Outcome::Said));
+    Ok(Json(Together { pixels: pixels.to_vec(), answers: answers.collect() }))
+}
+
+/// Has the run's network of an epoch, its newest unless said, look at an image.
+async fn ask(app: &Arc<App>, run: &Arc<Run>, epoch: Option<u32>, pixels: [u8; PIXELS]) -> Result<Said, Error> {
     let summary = run.summary();
     if summary.epoch == 0 {
         return Err(Error::NotFound("the run has no epoch yet: try again when its first is done".into()));
     }
-    let epoch = asked.epoch.unwrap_or(summary.epoch).min(summary.epoch);
+    let epoch = epoch.unwrap_or(summary.epoch).min(summary.epoch);
     let _turn = app.networks.turns.acquire().await?;
     let ready = match app.networks.get((run.id, epoch)) {
         Some(ready) => ready,
-        None => load(&app, &run, epoch).await?,
+        None => load(app, run, epoch).await?,
     };
-    tokio::task::spawn_blocking(move || answer(&ready, &pixels)).await?.map(Json)
+    tokio::task::spawn_blocking(move || answer(&ready, &pixels)).await?
 }
 
 /// The pixels in a body: bytes as they are, or JSON `{"pixels": […]}`.
@@ -222,7 +283,7 @@ fn checkpoints(files: &Files, epoch: u32) -> Vec<(u32, &str)> {
     found
 }
 
-fn answer(ready: &Ready, pixels: &[u8; PIXELS]) -> Result<Answer, Error> {
+fn answer(ready: &Ready, pixels: &[u8; PIXELS]) -> Result<Said, Error> {
     let recognised = ready.recogniser.look_at(pixels);
     let recognised = recognised.map_err(|error| Error::Internal(format!("the network can't look at it: {error}")))?;
     let epoch = ready.recogniser.epoch;
@@ -232,13 +293,12 @@ fn answer(ready: &Ready, pixels: &[u8; PIXELS]) -> Result<Answer, Error> {
     }
     let label = |index: usize| ready.dataset.as_ref().and_then(|data| data.test.labels().get(index).copied());
     let near = nearest(&ready.embedding, recognised.embedding, NEAREST);
-    Ok(Answer {
+    Ok(Said {
         epoch,
         embedding: recognised.embedding,
         prediction: recognised.prediction,
         probabilities: recognised.probabilities,
         nearest: near.into_iter().map(|(index, distance)| Near { index, label: label(index), distance }).collect(),
-        pixels: pixels.to_vec(),
     })
 }
 

@@ -26,9 +26,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use trainer::event::Split;
-use trainer::measure::{METRICS, MILESTONES};
+use trainer::measure::{METRICS, MILESTONES, classes};
 
-/// Bytes of points at most, before the text form makes them a third larger: with the images, less than 10 MB in all.
+/// Bytes of points and predictions at most, before the text form makes them a third larger: with the images, less than 10 MB in all.
 const MOST_POINT_BYTES: usize = 4_500_000;
 /// Signs of life of a run at most: enough for a curve.
 const MOST_PROGRESS: usize = 400;
@@ -67,14 +67,14 @@ fn page(app: &App, runs: &[Arc<Run>], mut states: Vec<RunState>, made_ms: u64) -
     let images = &dataset.test;
 
     let mut block = Block::default();
-    let most = (MOST_POINT_BYTES / (4 * images.len()) / runs.len()).max(1);
+    let most = (MOST_POINT_BYTES / (5 * images.len()) / runs.len()).max(1);
     for (run, state) in runs.iter().zip(&mut states) {
         state.history = thinned(std::mem::take(&mut state.history), most);
         state.progress = thinned(std::mem::take(&mut state.progress), MOST_PROGRESS);
         for report in &state.history {
             let points = embeddings::of(&run.folder, Split::Test, report.epoch)?;
-            let address = format!("/runs/{}/embeddings/{}?split=test", run.id, report.epoch);
-            block.put(address, &embeddings::compact(&points));
+            let address = format!("/runs/{}/embeddings/{}?split=test&predictions=1", run.id, report.epoch);
+            block.put(address, &[embeddings::compact(&points), classes(&report.geometry, &points)].concat());
         }
     }
     block.put(format!("/data/{}/labels/test?digest={}", data.set, data.digest), images.labels());

@@ -15,13 +15,14 @@ mod writing;
 
 use crate::changes::Changes;
 use crate::series::{self, Thinned};
-use crate::state::{RunState, Status, Summary};
+use crate::state::{LogLine, RunState, Status, Summary};
 use crate::store::{Log, RunFolder, RunId};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
+use trainer::event::{EpochReport, RunEvent};
 
 pub use errors::{OpenError, ReadError, RecordError};
 pub(crate) use opening::read_summary;
@@ -191,6 +192,24 @@ impl Run {
             return Ok((**state).clone());
         }
         Ok(RunState::replay(self.id, self.folder.log_lines()?.iter().map(|line| &**line))?)
+    }
+
+    /// What was measured after an epoch; `None` of one that the run hasn't done. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn report(&self, epoch: u32) -> Result<Option<EpochReport>, ReadError> {
+        if let Memory::Whole { state, .. } = &*self.memory() {
+            return Ok(state.history.iter().find(|report| report.epoch == epoch).cloned());
+        }
+        let lines = self.folder.log_lines()?;
+        // Most lines are signs of life, which needn't be read for it. The last counts: a run that was resumed may have done the
+        // epoch twice.
+        let mut told = lines.iter().rev().filter(|line| line.contains(r#""type":"epoch""#));
+        Ok(told.find_map(|line| match serde_json::from_str::<LogLine>(line).ok()?.event {
+            RunEvent::Epoch(report) if report.epoch == epoch => Some(*report),
+            _ => None,
+        }))
     }
 
     /// At most about `points` of each series of the signs of life. Reads the table of a run that is over, or its log where an

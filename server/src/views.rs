@@ -143,8 +143,25 @@ pub(crate) async fn compare(
     State(app): State<Arc<App>>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Response, Error> {
+    let usual = !pairs.iter().any(|(name, _)| name == "epoch" || name == "split");
     let runs = compared(&app, pairs)?.iter().map(|run| run.summary()).collect::<Vec<_>>();
-    page(&ComparePage { view: CompareView::new(&runs), version: VERSION })
+    page(&ComparePage { view: CompareView::new(&runs), ahead: ahead(&runs, usual), version: VERSION })
+}
+
+/// What the first plots of a comparison need: the page's head asks for it before its scripts are there. `usual`: it is the newest
+/// test points that they show.
+fn ahead(runs: &[Arc<Summary>], usual: bool) -> String {
+    let mut addresses = vec!["/metrics-table".to_string()];
+    addresses.extend(runs.iter().map(|run| run.url.clone()));
+    // A fork has no points of the epochs that it took over.
+    let with_points = |run: &&Arc<Summary>| run.epoch > run.fork.as_ref().map_or(0, |fork| fork.epoch);
+    for run in runs.iter().filter(with_points).filter(|_| usual) {
+        addresses.push(format!("{}/embeddings/{}?split=test&predictions=1", run.url, run.epoch));
+        let set = if data_name(run) == Some(GENERATED_NAME) { "generated" } else { "mnist" };
+        let labels = run.data_digest.as_ref().map(|digest| format!("/data/{set}/labels/test?digest={digest}"));
+        addresses.extend(labels.filter(|labels| !addresses.contains(labels)));
+    }
+    addresses.join(" ")
 }
 
 /// `GET /runs/{id}` for a browser.

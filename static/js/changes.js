@@ -1,8 +1,19 @@
 // What changed since the last epoch: how many images a run newly recognises and how many it no longer does.
 
-import { predictAll } from "./geometry.js";
-import { countChanges } from "./rules.js";
 import { reportAt } from "./fold.js";
+
+/** What changed between two epochs of a run: how many images are newly right and how many newly wrong. Pure. */
+export function countChanges(before, now, labels) {
+  let gained = 0;
+  let lost = 0;
+  for (let i = 0; i < now.length; i++) {
+    const was = before[i] === labels[i];
+    const is = now[i] === labels[i];
+    if (is && !was) gained++;
+    if (was && !is) lost++;
+  }
+  return { gained, lost };
+}
 
 /** Tells a panel what changed at the epoch that it shows; fetches the epoch before where `patient`, else only looks. */
 export async function showChanges(panel, store, patient) {
@@ -16,7 +27,5 @@ export async function showChanges(panel, store, patient) {
     before = await store.load(run.id, last.epoch, split).catch(() => null);
     if (panel.shown !== shown) return;
   }
-  panel.setChanges(
-    before ? { ...countChanges(predictAll(last.geometry, before), predictAll(report.geometry, embedding), labels), since: last.epoch } : null,
-  );
+  panel.setChanges(before ? { ...countChanges(before.guesses, embedding.guesses, labels), since: last.epoch } : null);
 }

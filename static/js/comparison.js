@@ -1,40 +1,42 @@
 // Runs side by side: one clock, one hover, one selection for all plots; charts and numbers that show the same moment.
 
-import { Alignments, axesNote, unalign } from "./alignment.js";
 import { Charts } from "./charts.js";
 import { Clock } from "./clock.js";
 import { Controls } from "./controls.js";
+import { Drawer } from "./drawer.js";
 import { Feed } from "./moments.js";
 import { Panel, refusal } from "./panel.js";
-import { Selection } from "./selection.js";
+import { Planes } from "./planes.js";
 import { Transport } from "./transport.js";
 import { usualState, viewOf } from "./address.js";
 import { showChanges } from "./changes.js";
+import { nameData } from "./data-badge.js";
 import { role, say } from "./dom.js";
-import { Drawer, PickedCount } from "./drawer.js";
 import { commonData, hasEnded, newestEpoch, reportAt } from "./fold.js";
 import { onThemeChange, readPalette } from "./palette.js";
 import { percent } from "./format.js";
-import { union } from "./geometry.js";
-import { numbersKey, updateNumbers } from "./numbers.js";
-import { anything, asksOutcome, insideOutline, membersOf, tidyOutline } from "./rules.js";
+import { keepNumbers } from "./numbers.js";
+
+const NOTHING = { rule: null, indices: [], words: "" };
 
 export class Comparison {
   #root;
   #live;
   #store;
-  #metrics = [];
   #palette = readPalette();
-  #options; // replaced as a whole when one of them changes
   #scheduled = "";
+  #begun = false;
   #onChange;
-  #numbersKey = "";
-  #word = ""; // the selection's, for the address
-  #dock = null; // the panel about the selection, once it was needed
+  #showNumbers;
   #drawer; // what holds the controls
-  #picked; // how many images are selected, in the clock's bar
-  #alignments;
+  #planes = new Planes(this);
+  #asked = ""; // the selection that an address asks for, until there is one
+  #selecting = null; // see selecting.js, once it was needed
+  #fetched = null; // a promise of it
   #drawPanel = null; // a promise, once it was opened
+
+  /** What the reader decided (see address.js): replaced as a whole when one thing changes. */
+  options;
 
   /** Called after every refresh, for what else on the page shows the clock's epoch or the selection. */
   onEpoch = null;
@@ -47,12 +49,10 @@ export class Comparison {
     this.#root = root;
     this.#live = live;
     this.#store = store;
-    this.#metrics = metrics;
     this.#onChange = onChange;
     this.runs = root.dataset.runs.split(",").map((id) => live.get(id));
     this.clock = new Clock({ moved: () => this.#schedule("moment"), rested: () => onChange(false) });
-    this.selection = new Selection(this.runs, store);
-    this.#alignments = new Alignments(this.runs.map((run) => run.id));
+    this.#showNumbers = keepNumbers(role(root, "numbers"), metrics);
     this.panels = [...root.querySelectorAll("[data-panel]")].map((element, i) => this.#makePanel(element, i));
     this.#makeControls();
     this.charts = new Charts(root, {
@@ -69,7 +69,7 @@ export class Comparison {
       if (event.key === "Escape" && this.selection.rule && !event.target.closest?.("input, select, textarea")) this.select(null);
     });
     this.restore(restored ?? usualState());
-    this.#refresh();
+    this.refresh();
     this.#measure();
     // In the next frame: plots follow from it, and an observer may not resize what others observe.
     const above = new ResizeObserver(() => requestAnimationFrame(() => this.#measure()));
@@ -88,9 +88,11 @@ export class Comparison {
     const panel = new Panel(element, this.runs[i], this.#palette, {
       hover: (index) => this.mark(index),
       view: (view) => this.#viewed(panel, view),
-      tool: () => this.#options.tool,
-      outline: (polygon, pixel) => this.#selectOutline(panel, polygon, pixel),
-      changes: (word) => this.select({ ...anything(this.runs.length, panel.shown.epoch), runs: this.runs.map((_, r) => (r === i ? word : "")) }),
+      tool: () => this.options.tool,
+      // What it is for is on its way while the outline is drawn.
+      outlining: () => this.#withSelecting(() => {}),
+      outline: (polygon, pixel) => this.#withSelecting((selecting) => selecting.outline(panel, polygon, pixel)),
+      changes: (word) => this.#withSelecting((selecting) => selecting.changes(panel, word)),
     });
     panel.index = i;
     panel.feed = new Feed(this.#store, panel, () => this.#arrived(panel));
@@ -101,14 +103,13 @@ export class Comparison {
     this.controls = new Controls(
       {
         change: (patch) => this.set(patch),
-        filter: () => this.#openDock(true),
+        filter: () => this.#withSelecting((selecting) => selecting.open(true)),
         reset: () => this.#resetViews(),
       },
       { names: this.runs.map((run) => run.name), online: this.#root.dataset.comparison !== "replay" },
     );
     this.#drawer = new Drawer(this.controls.element, `controls-${this.runs[0].id}`);
-    this.#picked = new PickedCount(this);
-    this.transport = new Transport(this.clock, this.#root, [this.#picked.element, this.#drawer.opener]);
+    this.transport = new Transport(this.clock, this.#root, this.#drawer.opener);
     role(this.#root, "controls").replaceWith(this.#drawer.element);
     role(this.#root, "transport").replaceWith(this.transport.element);
   }
@@ -118,15 +119,14 @@ export class Comparison {
     this.#setOptions(options);
     this.clock.restore(epoch);
     this.panels.forEach((panel, i) => panel.scatter.setView(viewOf(views, i)));
-    this.#word = select;
-    if (select) import("./rule-words.js").then(({ decodeRule }) => this.#choose(decodeRule(select, this.runs.length)));
-    else this.#choose(null);
+    this.#asked = select;
+    if (select || this.#selecting) this.#withSelecting((selecting) => selecting.restore(select));
     this.#schedule();
   }
 
   /** Which images are shown: "test" or "train". */
   get split() {
-    return this.#options.split;
+    return this.options.split;
   }
 
   /** Which images these are, null as long as no run knows. */
@@ -137,21 +137,21 @@ export class Comparison {
   /** What an address keeps. */
   get state() {
     return {
-      ...this.#options,
+      ...this.options,
       epoch: this.clock.kept,
       views: this.panels.map((panel) => panel.scatter.view),
-      select: this.#word,
+      select: this.#selecting?.word ?? this.#asked,
     };
   }
 
   #setOptions(patch) {
-    this.#options = { ...this.#options, ...patch };
-    this.#root.dataset.tool = this.#options.tool;
+    this.options = { ...this.options, ...patch };
+    this.#root.dataset.tool = this.options.tool;
   }
 
   /** Changes options: classes, layers, split, scale, tool. */
   set(patch) {
-    if (patch.split && patch.split !== this.#options.split) this.#choose(null);
+    if (patch.split && patch.split !== this.split) this.#selecting?.choose(null);
     this.#setOptions(patch);
     if (patch.scale || patch.reference !== undefined) for (const panel of this.panels) panel.scatter.setView(null);
     this.mark(-1);
@@ -173,14 +173,14 @@ export class Comparison {
   }
 
   #viewed(source, view) {
-    if (this.#options.scale !== "own")
+    if (this.options.scale !== "own")
       for (const panel of this.panels) if (panel !== source) panel.scatter.setView(view);
     this.#showControls();
     this.#onChange(false);
   }
 
   #showControls() {
-    this.controls.update({ ...this.#options, reference: this.#reference.index }, this.#zoomed);
+    this.controls.update({ ...this.options, reference: this.#planes.reference.index }, this.#zoomed);
   }
 
   get #zoomed() {
@@ -206,62 +206,42 @@ export class Comparison {
     role(this.#root, "selection").scrollIntoView({ block: "nearest" });
   }
 
-  /** Selects images by a rule (see rules.js) in all plots; null clears. */
-  select(rule) {
-    return this.#choose(rule, true);
+  /** What is selected: {rule, indices, words}. */
+  get selection() {
+    return this.#selecting?.selection ?? NOTHING;
   }
 
-  async #choose(rule, deliberate = false) {
-    if (!rule) this.#word = "";
-    // A training image's point is from its own step, before the epoch's last layer was there: it has no outcome.
-    else if (asksOutcome(rule) && this.#options.split === "train") this.#setOptions({ split: "test" });
+  /** Selects images by a rule (see rules.js) in all plots; null clears. */
+  select(rule) {
+    if (rule || this.#selecting) return this.#withSelecting((selecting) => selecting.choose(rule, true));
+  }
+
+  /** Does something with what selects images, which is fetched when it is first needed. */
+  async #withSelecting(act) {
     try {
-      if (!(await this.selection.choose(rule, this.#options.split))) return;
-      // The plots in the next frame, the rest of the page in the one after it.
-      this.#highlight();
-      requestAnimationFrame(() => {
-        if (deliberate) this.announce(this.selection.rule ? this.selection.words : "Nothing is selected");
-        this.#schedule();
-      });
-      if (rule) {
-        const { encodeRule } = await import("./rule-words.js");
-        if (this.selection.rule !== rule) return;
-        this.#word = encodeRule(rule);
-      }
-      if (deliberate) this.#onChange(true);
-      if (rule) await this.#openDock();
+      this.#fetched ??= this.#fetchSelecting();
+      await act(await this.#fetched);
     } catch (error) {
+      if (!this.#selecting) this.#fetched = null;
       this.announce(`The selection could not be loaded: ${error.message}. Try again.`);
     }
   }
 
-  #selectOutline(panel, polygon, pixel) {
-    const hidden = this.#hiddenClasses;
-    const { epoch, embedding, labels, alignment } = panel.shown;
-    // In the run's own plane: a rule holds whatever the plane is laid over.
-    const raw = alignment ? polygon.map((corner) => unalign(alignment, corner)) : polygon;
-    const outline = { run: panel.index, epoch, polygon: tidyOutline(raw, pixel / (alignment?.scale ?? 1)), hidden };
-    const indices = insideOutline(outline, { ...embedding, labels });
-    this.select(indices.length ? { ...anything(this.runs.length, this.clock.epoch), area: { indices, outline } } : null);
-  }
-
-  get #hiddenClasses() {
-    return this.#options.visible.flatMap((v, k) => (v ? [] : [k]));
-  }
-
-  /** The panel about the selection, fetched when it is first needed; `byHand`: it opens without a selection, too. */
-  async #openDock(byHand = false) {
-    const { SelectionPanel } = await import("./selection-panel.js");
-    this.#dock ??= new SelectionPanel(role(this.#root, "selection"), this.runs, {
-      choose: (rule) => this.select(rule),
-      mark: (index) => this.mark(index),
-      hidden: () => this.#hiddenClasses,
+  async #fetchSelecting() {
+    const { Selecting } = await import("./selecting.js");
+    this.#selecting = new Selecting(this, this.#store, role(this.#root, "selection"), {
+      test: () => this.split !== "test" && this.#setOptions({ split: "test" }),
+      chosen: (deliberate) => {
+        this.#schedule();
+        if (!deliberate) return;
+        this.announce(this.selection.rule ? this.selection.words : "Nothing is selected");
+        this.#onChange(true);
+      },
+      opened: () => this.#drawer.open(false),
+      later: () => this.#schedule(),
     });
-    if (byHand) {
-      this.#drawer.open(false);
-      this.#dock.open();
-    }
-    this.#schedule();
+    this.#drawer.opener.before(this.#selecting.count.element);
+    return this.#selecting;
   }
 
   #heard(run, what) {
@@ -281,21 +261,22 @@ export class Comparison {
     requestAnimationFrame(() => {
       const all = this.#scheduled === "all";
       this.#scheduled = "";
-      if (all || this.clock.epoch !== this.epoch) this.#refresh();
+      if (all || this.clock.epoch !== this.epoch) this.refresh();
       else this.#move();
     });
   }
 
-  #refresh() {
+  /** Brings all of the page up to date. */
+  refresh() {
     this.clock.newest = Math.max(0, ...this.runs.map(newestEpoch));
     const { epoch } = this.clock;
     this.epoch = epoch;
     for (const panel of this.panels) panel.refused = refusal(panel.run.data, this.data);
     this.#showControls();
     for (const panel of this.panels) {
-      panel.scatter.setStyle(this.#options);
+      panel.scatter.setStyle(this.options);
       if (panel.refused && panel.shown) panel.clear();
-      this.#nameAxes(panel);
+      this.#planes.name(panel);
       panel.update(epoch);
     }
     this.transport.update({
@@ -308,49 +289,49 @@ export class Comparison {
         over: hasEnded(run.status),
       })),
     });
-    this.charts.update(this.runs, this.#palette, epoch);
     this.#move();
-    this.#showSelection();
-    this.#nameData();
+    this.#selecting?.update();
+    nameData(this.data);
     this.#showDraw();
+    if (this.#begun) return this.#refreshRest();
+    // The first points come before whatever lies under them.
+    this.#begun = true;
+    requestAnimationFrame(() => setTimeout(() => this.#refreshRest()));
+  }
+
+  /** Brings up to date what lies under the plots. */
+  #refreshRest() {
+    this.charts.update(this.runs, this.#palette, this.epoch);
+    this.charts.move(this.clock.at);
     this.onEpoch?.();
-    this.#showNumbers();
+    this.#showNumbers(this.runs, this.epoch);
   }
 
   /** Points, playhead and the charts' line: what every frame of a drag needs. */
   #move() {
     const { at, follow, playing } = this.clock;
-    const over = this.#options.scale === "aligned" ? { reference: this.#reference.run, alignments: this.#alignments } : null;
+    const { over } = this.#planes;
     for (const panel of this.panels) {
-      if (!panel.refused) panel.feed.want(at, this.#options.split, !follow || playing, over);
+      if (!panel.refused) panel.feed.want(at, this.options.split, !follow || playing, over);
       if (panel.shown) showChanges(panel, this.#store, Number.isInteger(at));
     }
-    this.#share();
+    this.#planes.share();
     this.transport.move();
     this.charts.move(at);
   }
 
   #arrived(panel) {
-    this.#nameAxes(panel);
-    this.#share();
-    this.#showSelection();
+    this.#planes.name(panel);
+    this.#planes.share();
+    this.#selecting?.update();
     if (this.marked >= 0) this.mark(this.marked);
     this.#schedule("moment");
-  }
-
-  /** The table; built anew only when it says something else. */
-  #showNumbers() {
-    const table = role(this.#root, "numbers");
-    const key = numbersKey(this.runs, this.epoch);
-    if (!table || key === this.#numbersKey) return;
-    this.#numbersKey = key;
-    updateNumbers(table, this.#metrics, this.runs, this.epoch);
   }
 
   /** The panel to draw a digit: fetched when it is first opened. */
   async #showDraw() {
     const element = role(this.#root, "draw");
-    const open = this.#options.draw;
+    const open = this.options.draw;
     element.hidden = !open;
     this.#root.classList.toggle("drawing", open);
     if (!open && !this.#drawPanel) return;
@@ -362,57 +343,6 @@ export class Comparison {
       return void (element.textContent = "The panel could not be loaded: close it and open it again.");
     }
     this.drawing.update(this.epoch, open);
-  }
-
-  /** Says which images these are, as soon as that is known: generated digits are never passed off as MNIST. */
-  #nameData() {
-    const { data } = this;
-    const badge = role(document, "data-badge");
-    if (!data || !badge) return;
-    badge.hidden = false;
-    say(badge, data.name);
-    badge.classList.toggle("generated", data.set === "generated");
-    if (data.set === "generated") badge.title = "Digits that the program draws itself, not MNIST";
-  }
-
-  /** The panel whose plane the others are laid over: the chosen one, or the first where nobody sees that one's. */
-  get #reference() {
-    const shown = this.panels.filter((panel) => !panel.refused);
-    const chosen = this.panels[this.#options.reference];
-    return shown.includes(chosen) ? chosen : shown[0];
-  }
-
-  #nameAxes(panel) {
-    if (this.runs.length === 1) return;
-    const { alignment } = panel.shown ?? {};
-    panel.nameAxes(panel.shown ? axesNote(this.#options.scale, panel, this.#reference, alignment) : "");
-  }
-
-  /** One box for all plots where they share their scale. */
-  #share() {
-    const shared = this.#options.scale !== "own" ? union(this.panels.map((panel) => panel.scatter.box)) : null;
-    for (const panel of this.panels) panel.scatter.setSharedBox(shared);
-  }
-
-  #showSelection() {
-    this.#picked.update(this.selection);
-    this.#highlight();
-    this.#dock?.update(this.selection, this.#shownPanels, this.epoch);
-  }
-
-  get #shownPanels() {
-    return this.panels.filter((panel) => panel.shown);
-  }
-
-  #highlight() {
-    const { indices } = this.selection;
-    for (const panel of this.#shownPanels) {
-      const { n } = panel.shown.embedding;
-      if (panel.picked === indices && panel.pickedOf === n) continue;
-      panel.picked = indices;
-      panel.pickedOf = n;
-      panel.scatter.setSelection(indices.length ? membersOf(indices, n) : null);
-    }
   }
 
   /** A read-only picture of what is on the screen, for tests: see inspect.js. */
@@ -427,9 +357,9 @@ export class Comparison {
       marked: this.marked ?? -1,
       selected: selection.indices.length,
       selection: [...selection.indices],
-      rule: this.#word,
+      rule: this.#selecting?.word ?? "",
       drawing: this.drawing?.inspect() ?? null,
-      options: { ...this.#options, zoomed: this.#zoomed, visible: [...this.#options.visible] },
+      options: { ...this.options, zoomed: this.#zoomed, visible: [...this.options.visible] },
       panels: this.panels.map((panel) => panel.inspect()),
     };
   }

@@ -1,6 +1,6 @@
 // Confusion matrices: rows are true digits, columns predictions, and a cell selects its images.
 
-import { PickedCount } from "./drawer.js";
+import { PickedCount } from "./picked-count.js";
 import { h } from "./dom.js";
 import { reportAt } from "./fold.js";
 import { anything } from "./rules.js";

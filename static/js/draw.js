@@ -180,8 +180,7 @@ export class DrawPanel {
     this.#busy = true;
     say(this.hint, "");
     const started = performance.now();
-    const drawing = this.#mode === "draw" ? "&drawing=1" : "";
-    const answers = await Promise.all(this.results.map((result) => result.ask(this.#epoch, drawing, bytes)));
+    const answers = await this.#answers(bytes);
     const ms = Math.round(performance.now() - started);
     this.#busy = false;
     if (this.#again) {
@@ -200,6 +199,23 @@ export class DrawPanel {
     const image = context.createImageData(SIDE, SIDE);
     seen.pixels.forEach((grey, i) => image.data.set([grey, grey, grey, 255], 4 * i));
     context.putImageData(image, 0, 0);
+  }
+
+  /** What every network says, with the pixels that it saw, or {problem}; null before a run's first epoch, or where its points are not shown. */
+  async #answers(bytes) {
+    const reports = this.panels.map((panel) => (panel.refused ? null : reportAt(panel.run, this.#epoch)));
+    const asked = this.panels.filter((_, r) => reports[r]).map((panel) => panel.run.id);
+    if (!asked.length) return reports;
+    const drawing = this.#mode === "draw" ? "&drawing=1" : "";
+    const response = await fetch(`/compare/predict?runs=${asked}&epoch=${this.#epoch}${drawing}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/octet-stream", Accept: "application/json" },
+      body: bytes,
+    }).catch(() => null);
+    const told = await response?.json().catch(() => null);
+    const problem = told?.detail ?? "The server does not answer: try again when it is back.";
+    const answers = response?.ok && told ? told.answers : asked.map(() => ({ problem }));
+    return reports.map((report) => report && { ...answers.shift(), pixels: told?.pixels, asked: report.epoch });
   }
 
   /** Says what the networks take it for, where that is news. */
@@ -238,21 +254,6 @@ class Result {
     );
   }
 
-  /** The network's answer, or {problem}; null before the run's first epoch, or where its points are not shown. */
-  async ask(epoch, drawing, bytes) {
-    const { run } = this.panel;
-    const report = reportAt(run, epoch);
-    if (!report || this.panel.refused) return null;
-    const response = await fetch(`/runs/${run.id}/predict?epoch=${report.epoch}${drawing}`, {
-      method: "POST",
-      headers: { "Content-Type": "application/octet-stream", Accept: "application/json" },
-      body: bytes,
-    }).catch(() => null);
-    const answer = await response?.json().catch(() => null);
-    if (response?.ok && answer) return { ...answer, asked: report.epoch };
-    return { problem: answer?.detail ?? "The server does not answer: try again when it is back." };
-  }
-
   /** `last`: nothing newer has been asked meanwhile, whose answer would wait behind the images of the neighbours. */
   show(answer, last) {
     if (!answer || answer.problem) {
@@ -270,7 +271,8 @@ class Result {
       bar.style.transform = `scaleY(${probabilities[k]})`;
       bar.parentElement.parentElement.title = `${k}: ${percent(probabilities[k], 2)}`;
     });
-    if (last) this.#showNear(nearest);
+    // The neighbours' pictures come when the answer is on the screen: to lay them out and to fetch them would hold it up.
+    if (last) requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => this.answer === answer && this.#showNear(nearest))));
     this.note.hidden = answer.epoch === asked;
     say(this.note, this.note.hidden ? "" : `from the checkpoint of epoch ${answer.epoch}: none of epoch ${asked} is kept`);
     this.panel.setGuest({ place: embedding, label: prediction });

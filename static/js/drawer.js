@@ -1,7 +1,6 @@
-// What stands in the clock's bar beside the clock: the opener of the controls, which come and go on a narrow page, and how many
-// images are selected.
+// The drawer with the controls, which come and go on a narrow page, and its opener, which stands in the clock's bar.
 
-import { h, say } from "./dom.js";
+import { h } from "./dom.js";
 
 export class Drawer {
   constructor(content, id) {
@@ -17,20 +16,5 @@ export class Drawer {
   open(open) {
     this.element.classList.toggle("open", open);
     this.opener.setAttribute("aria-expanded", String(open));
-  }
-}
-
-export class PickedCount {
-  #go;
-
-  constructor(comparison) {
-    this.#go = h("button", { type: "button", title: "Go to the panel about the selection", onclick: () => comparison.goToSelection() });
-    const clear = h("button", { type: "button", title: "Selects nothing (Escape)", onclick: () => comparison.select(null) }, "Clear");
-    this.element = h("div", { class: "picked", hidden: true }, this.#go, clear);
-  }
-
-  update({ rule, words }) {
-    this.element.hidden = !rule;
-    say(this.#go, words);
   }
 }

@@ -1,10 +1,15 @@
 // Embeddings and labels: the compact binary read (pure), fetched, and kept for a while. Old epochs' arrays are dropped
 // when the store is full and fetched again when they are looked at, so memory stays flat however long a run is.
 
+import { get } from "./ahead.js";
+
 const MAGIC = 0x31455343; // "CSE1", little-endian
 const NOT_FINITE = 65535;
 
-/** Reads the binary form: {n, x, y} with Float32Arrays; NaN where a point is not finite. Throws on anything else. */
+/**
+ * Reads the binary form: {n, x, y, guesses} with Float32Arrays, NaN where a point is not finite, and what the network takes each
+ * image for: empty where that isn't told. Throws on anything else.
+ */
 export function parseEmbedding(buffer) {
   const view = new DataView(buffer);
   if (buffer.byteLength < 24 || view.getUint32(0, true) !== MAGIC) throw new Error("these are no embeddings");
@@ -23,7 +28,7 @@ export function parseEmbedding(buffer) {
     x[i] = lost ? NaN : xMin + qx * dx;
     y[i] = lost ? NaN : yMin + qy * dy;
   }
-  return { n, x, y };
+  return { n, x, y, guesses: new Uint8Array(buffer.slice(24 + 4 * n, 24 + 5 * n)) };
 }
 
 /** A map that forgets what was used longest ago once its contents weigh more than `limit`. */
@@ -85,16 +90,16 @@ export class EmbeddingStore {
     return this.#kept.get(`${run}/${epoch}/${split}`);
   }
 
-  /** The embedding of a run after an epoch: {n, x, y}. */
+  /** The embedding of a run after an epoch: see parseEmbedding. */
   load(run, epoch, split) {
     const key = `${run}/${epoch}/${split}`;
     const kept = this.#kept.get(key);
     if (kept) return Promise.resolve(kept);
     if (!this.#under_way.has(key)) {
-      const work = this.#read(`/runs/${run}/embeddings/${epoch}?split=${split}`)
+      const work = this.#read(`/runs/${run}/embeddings/${epoch}?split=${split}${split === "test" ? "&predictions=1" : ""}`)
         .then((buffer) => {
           const embedding = parseEmbedding(buffer);
-          this.#kept.set(key, embedding, 8 * embedding.n);
+          this.#kept.set(key, embedding, 8 * embedding.n + embedding.guesses.length);
           return embedding;
         })
         .finally(() => this.#under_way.delete(key));
@@ -129,7 +134,7 @@ export class EmbeddingStore {
 }
 
 async function fetchBuffer(url) {
-  const response = await fetch(url);
+  const response = await get(url);
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
     throw new Error(problem.detail ?? `${url} answered ${response.status}`);

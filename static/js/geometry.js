@@ -1,4 +1,4 @@
-// The plane of an embedding: bounds, views, predictions, decision regions, lassos. Pure; knows nothing of the page.
+// The plane of an embedding: bounds, views, decision regions, lassos. Pure; knows nothing of the page.
 //
 // A view is {cx, cy, units}: the point at the centre of the plot and how many data units its shorter side spans. One
 // scale for x and y: distances in the plane mean something.
@@ -91,30 +91,6 @@ export function mixViews(a, b, t) {
     cy: a.cy + (b.cy - a.cy) * t,
     units: a.units * Math.pow(b.units / a.units, t),
   };
-}
-
-/** The class that the last linear layer gives (x, y): the largest logit, the first where two are equal; −1 for no number. */
-export function predict(weight, bias, x, y) {
-  if (!Number.isFinite(x) || !Number.isFinite(y)) return -1;
-  let best = -1;
-  let most = -Infinity;
-  for (let k = 0; k < bias.length; k++) {
-    const logit = weight[k][0] * x + weight[k][1] * y + bias[k];
-    if (logit > most) {
-      most = logit;
-      best = k;
-    }
-  }
-  return best;
-}
-
-const guesses = new WeakMap();
-
-/** The class of each point of an embedding {x, y}, by the last layer of its epoch; worked out once for each embedding. */
-export function predictAll({ weight, bias }, embedding) {
-  if (!guesses.has(embedding))
-    guesses.set(embedding, Int8Array.from(embedding.x, (x, i) => predict(weight, bias, x, embedding.y[i])));
-  return guesses.get(embedding);
 }
 
 /** The exact decision regions of the last linear layer within a box: for each class a convex polygon [[x, y]…], maybe empty. */

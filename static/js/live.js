@@ -1,5 +1,6 @@
 // The runs that a page shows, kept up to date: their states from the REST interface, then one stream of events for all.
 
+import { get } from "./ahead.js";
 import { applyEvent, hasEnded } from "./fold.js";
 import { follow, streamUrl } from "./stream.js";
 
@@ -29,7 +30,7 @@ export class LiveRuns {
   }
 
   async #load(id) {
-    const response = await fetch(`/runs/${id}`, { headers: { Accept: "application/json" } });
+    const response = await get(`/runs/${id}`);
     if (!response.ok) throw new Error(`run ${id} could not be loaded: the server answered ${response.status}`);
     this.#runs.set(id, await response.json());
   }

@@ -1,5 +1,6 @@
 // What every page loads: finds what the server put on it and brings that to life. One stream of events serves them all.
 
+import { get } from "./ahead.js";
 import { Comparison } from "./comparison.js";
 import { EmbeddingStore } from "./embeddings.js";
 import { Latency } from "./latency.js";
@@ -69,7 +70,7 @@ async function start() {
     ids.push(...activeRuns(table));
   }
   if (ids.length === 0) return;
-  const metrics = fetch("/metrics-table").then((response) => response.json());
+  const metrics = get("/metrics-table").then((response) => response.json());
   await live.start(ids, showConnection);
   if (root) {
     fetchAhead(ids.map((id) => live.get(id)), root.dataset.comparison === "page" ? decodeState(location.search) : usualState());

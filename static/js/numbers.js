@@ -49,8 +49,19 @@ export function bestOf(values, higherIsBetter) {
 /** Whether two runs minimise the same loss, as `RunSpec::shares_loss` says. Pure. */
 export const sharesLoss = (a, b) => a.distance === b.distance && a.lambda === b.lambda && a.batch_size === b.batch_size;
 
-/** Fills the table's body for an epoch. `metrics` are the server's definitions. */
-export function updateNumbers(table, metrics, runs, epoch) {
+/** Keeps a table, which a page may lack, up to date; `metrics` are the server's definitions. Returns the function to call with runs and epoch. */
+export function keepNumbers(table, metrics) {
+  let last = "";
+  return (runs, epoch) => {
+    const key = numbersKey(runs, epoch);
+    if (!table || key === last) return;
+    last = key;
+    fill(table, metrics, runs, epoch);
+  };
+}
+
+/** Fills the table's body for an epoch. */
+function fill(table, metrics, runs, epoch) {
   const reports = runs.map((run) => reportAt(run, epoch));
   // While runs that still train are behind, none of their numbers is better or worse.
   const comparable = reports.every((r) => r?.epoch === reports[0]?.epoch) || runs.every((run) => hasEnded(run.status));

@@ -2,11 +2,9 @@
 // image under the pointer.
 
 import { Scatter } from "./scatter.js";
-import { alignGeometry, alignPoint, alignedPoints } from "./alignment.js";
 import { h, keepDataTable, role, say } from "./dom.js";
 import { coordinate, grouped, imagesOf, percent, roughly } from "./format.js";
 import { epochSecondsLeft, hasEnded, newestEpoch, reportAt, runSecondsLeft, trailOf } from "./fold.js";
-import { predict } from "./geometry.js";
 import { imageUrl } from "./images.js";
 
 const HINT_MS = 1500;
@@ -207,7 +205,7 @@ export class Panel {
   setGuest(guest) {
     this.#guest = guest;
     const alignment = this.shown?.alignment;
-    this.scatter.setGuest(guest && alignment ? { ...guest, place: alignPoint(alignment, guest.place) } : guest);
+    this.scatter.setGuest(guest && alignment ? { ...guest, place: alignment.point(guest.place) } : guest);
   }
 
   /** Which part of the plot is in sight, in its own pixels: {top, bottom}. `bar` and `sheet`: the boxes that may cover it from below and from above. */
@@ -223,9 +221,9 @@ export class Panel {
     const place = index >= 0 && this.shown ? this.scatter.markPlace() : null;
     this.#card.hidden = !place;
     if (!place) return;
-    const { report, labels, split, data, embedding } = this.shown;
+    const { labels, split, data, embedding } = this.shown;
     const label = labels[index];
-    const guess = predict(report.geometry.weight, report.geometry.bias, embedding.x[index], embedding.y[index]);
+    const guess = embedding.guesses[index];
     const [image, text] = this.#card.children;
     const source = imageUrl(data, split, index);
     if (image.getAttribute("src") !== source) image.setAttribute("src", source);
@@ -287,12 +285,12 @@ function pointsOf(shown) {
   const { embedding, labels, report, alignment } = shown;
   const n = Math.min(embedding.n, labels.length);
   const cut = (array) => (array.length === n ? array : array.subarray(0, n));
-  const { x, y } = alignment ? alignedPoints(alignment, embedding) : embedding;
+  const { x, y } = alignment ? alignment.points(embedding) : embedding;
   return { x: cut(x), y: cut(y), labels: cut(labels), geometry: planeOf(report.geometry, shown) };
 }
 
 function planeOf(geometry, { alignment }) {
-  return alignment ? alignGeometry(alignment, geometry) : geometry;
+  return alignment ? alignment.geometry(geometry) : geometry;
 }
 
 /** Why a run of `data` is not shown beside those of the `common` data; "" as long as that is not known. Pure. */

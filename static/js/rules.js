@@ -80,19 +80,6 @@ export function membersOf(indices, n) {
   return bytes;
 }
 
-/** What changed between two epochs of a run: how many images are newly right and how many newly wrong. */
-export function countChanges(before, now, labels) {
-  let gained = 0;
-  let lost = 0;
-  for (let i = 0; i < now.length; i++) {
-    const was = before[i] === labels[i];
-    const is = now[i] === labels[i];
-    if (is && !was) gained++;
-    if (was && !is) lost++;
-  }
-  return { gained, lost };
-}
-
 /** An outline as drawn, with at most a hundred or so corners, on a grid a quarter of a pixel wide: short in an address. */
 export function tidyOutline(polygon, pixel) {
   const step = 2 ** Math.floor(Math.log2(pixel / 4));

@@ -13,7 +13,6 @@ export class CpuRenderer {
   #context;
   #image = null;
   #pixels = null;
-  #stamps = new Map();
 
   constructor(canvas) {
     this.canvas = canvas;
@@ -45,7 +44,7 @@ export class CpuRenderer {
   #pass(frame, which, alpha, radius) {
     const { x, y, labels, order, visible, selected, k, ox, oy } = frame;
     const { width, height } = this.canvas;
-    const stamps = frame.colours.map((colour, c) => (visible[c] ? this.#stampsOf(colour, alpha, radius) : null));
+    const stamps = frame.colours.map((colour, c) => (visible[c] ? stampsOf(colour, alpha, radius, width) : null));
     const reach = reachOf(radius);
     const size = 2 * reach + 1;
     let drawn = 0;
@@ -65,16 +64,6 @@ export class CpuRenderer {
       blend(this.#pixels, width, height, px, py, stamp, whole);
     }
     return drawn;
-  }
-
-  #stampsOf(colour, alpha, radius) {
-    const { width } = this.canvas;
-    const key = `${colour}/${alpha.toFixed(3)}/${radius.toFixed(3)}/${width}`;
-    if (!this.#stamps.has(key)) {
-      if (this.#stamps.size > 400) this.#stamps.clear();
-      this.#stamps.set(key, makeStamps(colour, alpha, radius, width));
-    }
-    return this.#stamps.get(key);
   }
 
   /** Nothing is held that the garbage collector does not know. */
@@ -106,33 +95,51 @@ function reachOf(radius) {
   return Math.ceil(radius + 0.5);
 }
 
-/** The disc at each sub-pixel position: its pixels that are not empty, premultiplied, as RGBA in memory order. */
-function makeStamps([r, g, b], alpha, radius, width) {
+/** What was made already, for all plots of the page: most are of one size. */
+const knownDiscs = new Map();
+const knownStamps = new Map();
+
+function kept(map, key, make) {
+  if (!map.has(key)) {
+    if (map.size > 400) map.clear();
+    map.set(key, make());
+  }
+  return map.get(key);
+}
+
+function stampsOf(colour, alpha, radius, width) {
+  const key = `${colour}/${alpha.toFixed(3)}/${radius.toFixed(3)}/${width}`;
+  return kept(knownStamps, key, () => kept(knownDiscs, radius, () => makeDiscs(radius)).map((disc) => makeStamp(disc, colour, alpha, width)));
+}
+
+/** The disc at each sub-pixel position: the pixels that it touches, and how much of each it covers. */
+function makeDiscs(radius) {
   const reach = reachOf(radius);
   return Array.from({ length: PHASES * PHASES }, (_, phase) => {
     const cx = reach + ((phase % PHASES) + 0.5) / PHASES;
     const cy = reach + (Math.floor(phase / PHASES) + 0.5) / PHASES;
-    const xs = [];
-    const ys = [];
-    const sources = [];
+    const disc = { xs: [], ys: [], covered: [] };
     for (let y = 0; y <= 2 * reach; y++) {
       for (let x = 0; x <= 2 * reach; x++) {
         const edge = radius + 0.5 - Math.hypot(x + 0.5 - cx, y + 0.5 - cy);
-        const byte = Math.round(Math.max(0, Math.min(1, edge)) * alpha * 255);
-        if (byte === 0) continue;
-        const part = (c) => Math.min(byte, Math.round((c * byte) / 255));
-        xs.push(x);
-        ys.push(y);
-        sources.push(((byte << 24) | (part(b) << 16) | (part(g) << 8) | part(r)) >>> 0);
+        if (edge <= 0) continue;
+        disc.xs.push(x);
+        disc.ys.push(y);
+        disc.covered.push(Math.min(1, edge));
       }
     }
-    return {
-      xs,
-      ys,
-      offsets: Int32Array.from(xs, (x, j) => ys[j] * width + x),
-      sources: Uint32Array.from(sources),
-    };
+    return disc;
   });
+}
+
+/** A disc in a colour, premultiplied, as RGBA in memory order. */
+function makeStamp({ xs, ys, covered }, [r, g, b], alpha, width) {
+  const sources = Uint32Array.from(covered, (share) => {
+    const byte = Math.round(share * alpha * 255);
+    const part = (c) => Math.min(byte, Math.round((c * byte) / 255));
+    return (byte << 24) | (part(b) << 16) | (part(g) << 8) | part(r);
+  });
+  return { xs, ys, offsets: Int32Array.from(xs, (x, j) => ys[j] * width + x), sources };
 }
 
 /** ImageData is not premultiplied, blending is: converts in place, touching only the half-transparent pixels. */

@@ -2,30 +2,21 @@
 // the hover. It knows positions and labels; what they mean is the business of whoever owns it.
 
 import { BucketGrid } from "./grid.js";
-import { bounds, fit, mixViews, projection, visibleBox, zoomAt } from "./geometry.js";
+import { fit, projection, visibleBox, zoomAt } from "./geometry.js";
+import { Canvases } from "./scatter-canvases.js";
+import { Motion } from "./scatter-motion.js";
 import { drawOver, drawUnder, fetchExtras } from "./scatter-layers.js";
-import { CpuRenderer } from "./scatter-cpu.js";
-import { gpuRenderer } from "./gpu.js";
 import { drawOrder } from "./order.js";
-import { mixArrays, mixBoxes, mixGeometry, pointLook } from "./scatter-look.js";
 import { listen } from "./scatter-input.js";
+import { pointLook } from "./scatter-look.js";
 
 const HOVER_PIXELS = 14;
-const GLIDE_MS = 320;
-const MOST_GLIDING_POINTS = 30_000;
 
 export class Scatter {
   #element;
-  #layers = {};
-  #renderer;
+  #canvases;
   #on;
-  #size = { width: 0, height: 0, ratio: 1 };
-  #data = null; // what is shown: {x, y, labels, geometry, trail}
-  #glide = null; // where it comes from while it moves by itself: {x, y, geometry, view, start}
-  #between = null; // where the clock takes it: {x, y, geometry, box, t}
-  #now = null; // what is on the screen at this moment: {x, y, geometry}
-  #scratch = null; // the arrays of what lies between two epochs
-  #box = null;
+  #motion = new Motion();
   #grid = null;
   #view = null; // chosen by hand; null follows the data
   #shared = null; // a box that all plots share, instead of the data's own
@@ -38,26 +29,20 @@ export class Scatter {
   #outline = null; // the lasso or box under way, in CSS pixels
   #scheduled = false;
   #pending = "over"; // what the next frame draws: "all", or only the layer over the points
-  #moved = false;
 
   /** What the last frame cost and drew: {renderer, drawn, points, ms, outside, highlights: whether some stand out}. */
   stats = { renderer: "", drawn: 0, points: 0, ms: 0, outside: 0, highlights: false };
 
-  /** `on`: hover(index or −1), view(view or null), tool() → word, outline(polygon in data units, units of a pixel), hint(), drawn(stats). */
+  /** `on`: hover(index or −1), view(view or null), tool() → word, outlining() while an outline is drawn, outline(polygon in data units, units of a pixel), hint(), drawn(stats). */
   constructor(element, palette, on) {
     this.#element = element;
     this.#palette = palette;
     this.#on = on;
-    for (const name of ["under", "points", "over"]) {
-      const canvas = document.createElement("canvas");
-      canvas.className = `layer layer-${name}`;
-      canvas.setAttribute("aria-hidden", "true");
-      element.append(canvas);
-      this.#layers[name] = canvas;
-    }
-    this.#renderer = new CpuRenderer(this.#layers.points);
-    new ResizeObserver(() => this.#resize()).observe(element);
-    this.#resize();
+    this.#canvases = new Canvases(element, () => {
+      this.#motion.moved = true;
+      // At once: a canvas that changes its size is empty until it is drawn again.
+      if (this.#size.width && this.#size.height) this.#draw("all");
+    });
     listen(element, {
       zoom: (x, y, factor) => this.#zoom(x, y, factor),
       pan: (dx, dy) => this.#pan(dx, dy),
@@ -70,72 +55,29 @@ export class Scatter {
     });
   }
 
-  /** Once there are points on the screen, the GPU takes over where there is one. */
-  async #askForGpu() {
-    const Renderer = await gpuRenderer();
-    if (Renderer) this.#change((canvas) => new Renderer(canvas, () => this.#change((fresh) => new CpuRenderer(fresh))));
-  }
-
-  /** Goes on with another renderer. A canvas keeps its kind of context for life, so a new one is needed. */
-  #change(make) {
-    this.#renderer.destroy();
-    this.#freshCanvas();
-    try {
-      this.#renderer = make(this.#layers.points);
-    } catch {
-      this.#freshCanvas();
-      this.#renderer = new CpuRenderer(this.#layers.points);
-    }
-    this.#resize();
-  }
-
-  #freshCanvas() {
-    const fresh = this.#layers.points.cloneNode();
-    this.#layers.points.replaceWith(fresh);
-    this.#layers.points = fresh;
+  get #size() {
+    return this.#canvases.size;
   }
 
   /** Shows points {x, y, labels} with the geometry of their epoch and the `trail` to it; glides there from the last ones if `glide`. */
   setData(data, glide) {
-    if (!this.#data) this.#askForGpu();
-    this.#glide = null;
-    if (glide && this.#now?.x.length === data.x.length) this.#startGlide();
-    this.#data = data;
-    this.#between = null;
-    if (!this.#glide) this.#now = data;
-    this.#box = bounds(data.x, data.y);
+    if (!this.#motion.data) this.#canvases.askForGpu();
+    this.#motion.set(data, glide, this.#shown);
     this.#grid = null;
-    this.#moved = true;
     this.#schedule();
-  }
-
-  #startGlide() {
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    if (still || this.#now.x.length > MOST_GLIDING_POINTS) return;
-    const { x, y, geometry } = this.#now;
-    this.#glide = { x: x.slice(), y: y.slice(), geometry, view: this.#shown, start: performance.now() };
   }
 
   /** Shows what lies between the points and those of the next epoch, `t` of the way; null: the points themselves again. */
   setBetween(next, t) {
-    if (next?.x.length !== this.#data?.x.length) next = null;
-    if (!next && !this.#between) return;
-    if (next) {
-      this.#glide = null;
-      const box = this.#between?.x === next.x ? this.#between.box : bounds(next.x, next.y);
-      this.#between = { ...next, box, t };
-    } else {
-      this.#startGlide();
-      this.#between = null;
-    }
+    if (!this.#motion.setBetween(next, t, this.#shown)) return;
     this.#grid = null;
-    this.#moved = true;
     this.#schedule();
   }
 
   /** Shows nothing. */
   clear() {
-    this.#data = this.#glide = this.#between = this.#now = this.#box = this.#grid = null;
+    this.#motion.clear();
+    this.#grid = null;
     this.#mark = -1;
     this.stats = { ...this.stats, drawn: 0, points: 0, outside: 0 };
     this.#schedule();
@@ -156,7 +98,7 @@ export class Scatter {
 
   /** The box of the points, null without any. */
   get box() {
-    return this.#between ? mixBoxes(this.#box, this.#between.box, this.#between.t) : this.#box;
+    return this.#motion.box;
   }
 
   get view() {
@@ -201,8 +143,9 @@ export class Scatter {
 
   /** Where the marked point is, in CSS pixels of the plot and in data units; null when there is none. */
   markPlace() {
-    if (this.#mark < 0 || !this.#data || this.#mark >= this.#data.x.length) return null;
-    const { x: xs, y: ys } = this.#between ? this.#now : this.#data;
+    const { data } = this.#motion;
+    if (this.#mark < 0 || !data || this.#mark >= data.x.length) return null;
+    const { x: xs, y: ys } = this.#here;
     const x = xs[this.#mark];
     const y = ys[this.#mark];
     const { k, ox, oy } = projection(this.#target(), this.#size.width, this.#size.height);
@@ -211,9 +154,15 @@ export class Scatter {
 
   /** Where image `index` is drawn: [left, top] in CSS pixels of the plot. */
   placeOf(index) {
-    if (!this.#data) return null;
+    const { data } = this.#motion;
+    if (!data) return null;
     const { k, ox, oy } = projection(this.#target(), this.#size.width, this.#size.height);
-    return [this.#data.x[index] * k + ox, oy - this.#data.y[index] * k];
+    return [data.x[index] * k + ox, oy - data.y[index] * k];
+  }
+
+  /** Where the points are to be looked for: on their way by themselves, where they will be. */
+  get #here() {
+    return this.#motion.held ? this.#motion.now : this.#motion.data;
   }
 
   #target() {
@@ -246,11 +195,12 @@ export class Scatter {
   }
 
   #point(left, top, touch) {
-    if (left === null || !this.#data) return this.#on.hover(-1);
-    const here = this.#between ? this.#now : this.#data;
+    const { data } = this.#motion;
+    if (left === null || !data) return this.#on.hover(-1);
+    const here = this.#here;
     this.#grid ??= new BucketGrid(here.x, here.y, this.box);
     const [x, y, k] = this.#toData(left, top);
-    const { labels } = this.#data;
+    const { labels } = data;
     const radius = (touch ? 2 * HOVER_PIXELS : HOVER_PIXELS) / k;
     this.#on.hover(this.#grid.nearest(x, y, radius, (i) => this.#style.visible[labels[i]]));
   }
@@ -258,22 +208,10 @@ export class Scatter {
   #drawOutline(path, done) {
     this.#outline = done ? null : path;
     this.#schedule("over");
-    if (!done || !this.#data) return;
+    if (path.length && !done) this.#on.outlining();
+    if (!done || !this.#motion.data) return;
     const [, , k] = this.#toData(0, 0);
     this.#on.outline(path.map(([x, y]) => this.#toData(x, y).slice(0, 2)), 1 / k);
-  }
-
-  #resize() {
-    const ratio = Math.min(2, devicePixelRatio || 1);
-    const { clientWidth: width, clientHeight: height } = this.#element;
-    this.#size = { width, height, ratio };
-    for (const canvas of Object.values(this.#layers)) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-    }
-    this.#moved = true;
-    // At once: a canvas that changes its size is empty until it is drawn again.
-    if (width && height) this.#draw("all");
   }
 
   #schedule(what = "all") {
@@ -288,50 +226,18 @@ export class Scatter {
     });
   }
 
-  /** Moves positions and view on their way; whether they have further to go by themselves. */
-  #advance() {
-    const target = this.#target();
-    const share = this.#glide ? (performance.now() - this.#glide.start) / GLIDE_MS : 1;
-    this.#moved ||= this.#glide !== null;
-    if (this.#between) {
-      this.#now = this.#mixed(this.#data, this.#between, this.#between.t);
-      this.#shown = target;
-      return false;
-    }
-    if (share >= 1) {
-      this.#glide = null;
-      this.#now = this.#data;
-      this.#shown = target;
-      return false;
-    }
-    const t = 1 - (1 - share) ** 3;
-    this.#now = this.#mixed(this.#glide, this.#data, t);
-    this.#shown = this.#view ?? mixViews(this.#glide.view ?? target, target, t);
-    return true;
-  }
-
-  #mixed(a, b, t) {
-    const n = b.x.length;
-    if (this.#scratch?.x.length !== n) this.#scratch = { x: new Float32Array(n), y: new Float32Array(n) };
-    return {
-      x: mixArrays(a.x, b.x, t, this.#scratch.x),
-      y: mixArrays(a.y, b.y, t, this.#scratch.y),
-      geometry: mixGeometry(a.geometry, b.geometry, t),
-    };
-  }
-
   #draw(what) {
     const { width, height, ratio } = this.#size;
-    const further = this.#advance();
-    const view = this.#shown;
-    const scene = { ...this.#scene(view, width, height, this.#now), lasso: this.#outline, mark: this.#markNow() };
-    if (what === "all" || further || this.#moved) {
+    const { view, further } = this.#motion.advance(this.#target(), this.#view);
+    this.#shown = view;
+    const scene = { ...this.#scene(view, width, height, this.#motion.now), lasso: this.#outline, mark: this.#markNow() };
+    if (what === "all" || further || this.#motion.moved) {
       const started = performance.now();
-      drawUnder(this.#context("under"), scene);
+      drawUnder(this.#canvases.context("under"), scene);
       this.#drawPoints(view, ratio);
       this.stats.ms = performance.now() - started;
     }
-    drawOver(this.#context("over"), scene);
+    drawOver(this.#canvases.context("over"), scene);
     this.#on.drawn(this.stats);
     if (further) this.#schedule();
   }
@@ -339,19 +245,19 @@ export class Scatter {
   /** What the layers under and over the points draw (see scatter-layers.js). */
   #scene(view, width, height, now) {
     const { geometry } = now ?? {};
-    return { ...this.#style, view, width, height, palette: this.#palette, geometry, trail: this.#data?.trail, guest: this.#guest };
+    return { ...this.#style, view, width, height, palette: this.#palette, geometry, trail: this.#motion.data?.trail, guest: this.#guest };
   }
 
   /** What a renderer draws (see scatter-cpu.js). */
   #frame(view, width, height, ratio, now) {
     const n = now ? now.x.length : 0;
     const { k, ox, oy } = projection(view, width * ratio, height * ratio);
-    const closeness = this.#box ? fit(this.#shared ?? this.box, width, height).units / view.units : 1;
+    const closeness = this.box ? fit(this.#shared ?? this.box, width, height).units / view.units : 1;
     return {
       x: now?.x ?? [],
       y: now?.y ?? [],
       moved: true,
-      labels: this.#data?.labels ?? [],
+      labels: this.#motion.data?.labels ?? [],
       order: drawOrder(n),
       visible: this.#style.visible,
       selected: n ? this.#selected : null,
@@ -365,27 +271,30 @@ export class Scatter {
 
   /** The plot at rest in another size, for a picture: {scene, frame} for the layers and for a renderer; null without points. */
   still(width, height, ratio) {
-    if (!this.#data) return null;
+    const { data } = this.#motion;
+    if (!data) return null;
     const view = this.#view ?? fit(this.#shared ?? this.box, width, height);
-    return { scene: this.#scene(view, width, height, this.#data), frame: this.#frame(view, width, height, ratio, this.#data) };
+    return { scene: this.#scene(view, width, height, data), frame: this.#frame(view, width, height, ratio, data) };
   }
 
   #drawPoints(view, ratio) {
     const { width, height } = this.#size;
-    const n = this.#now ? this.#now.x.length : 0;
-    const frame = { ...this.#frame(view, width, height, ratio, this.#now), moved: this.#moved };
-    this.#moved = false;
-    this.stats.renderer = this.#renderer.kind;
-    this.stats.drawn = this.#renderer.draw(frame);
+    const { now, moved, resting } = this.#motion;
+    const { renderer } = this.#canvases;
+    const n = now ? now.x.length : 0;
+    const frame = { ...this.#frame(view, width, height, ratio, now), moved };
+    this.#motion.moved = false;
+    this.stats.renderer = renderer.kind;
+    this.stats.drawn = renderer.draw(frame);
     this.stats.points = n;
     this.stats.highlights = frame.selected !== null;
     // Counted where the points come to rest: on the way there many may be out of sight for a moment.
-    if (!this.#glide && !this.#between) this.stats.outside = n ? this.#countOutside(view) : 0;
+    if (resting) this.stats.outside = n ? this.#countOutside(view) : 0;
   }
 
   #countOutside(view) {
     if (this.#view) return 0; // zoomed by hand: of course there is more outside
-    const { x, y } = this.#data;
+    const { x, y } = this.#motion.data;
     const box = visibleBox(view, this.#size.width, this.#size.height);
     let outside = 0;
     for (let i = 0; i < x.length; i++)
@@ -395,13 +304,8 @@ export class Scatter {
 
   #markNow() {
     const i = this.#mark;
-    if (i < 0 || !this.#now || i >= this.#now.x.length || !Number.isFinite(this.#now.x[i])) return null;
-    return { x: this.#now.x[i], y: this.#now.y[i], label: this.#data.labels[i] };
-  }
-
-  #context(name) {
-    const context = this.#layers[name].getContext("2d");
-    context.setTransform(this.#size.ratio, 0, 0, this.#size.ratio, 0, 0);
-    return context;
+    const { now, data } = this.#motion;
+    if (i < 0 || !now || i >= now.x.length || !Number.isFinite(now.x[i])) return null;
+    return { x: now.x[i], y: now.y[i], label: data.labels[i] };
   }
 }

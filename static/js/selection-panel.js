@@ -5,7 +5,6 @@ import { Strip } from "./strip.js";
 import { cell } from "./csv.js";
 import { download, h, say } from "./dom.js";
 import { compact, grouped, percent } from "./format.js";
-import { predictAll } from "./geometry.js";
 import { WORDS, describeRule } from "./rule-words.js";
 import { anything, asksNothing } from "./rules.js";
 
@@ -24,7 +23,7 @@ export function countLabels(indices, labels) {
 
 /** How a run does on the picked images after the shown epoch: {seen, right, distance: mean to the learned center}. Pure. */
 export function measureOn(indices, { embedding, labels, report }) {
-  const guesses = predictAll(report.geometry, embedding);
+  const { guesses } = embedding;
   const { centers } = report.geometry;
   let seen = 0;
   let right = 0;
@@ -49,9 +48,8 @@ export function toCsv(indices, labels, runs) {
   const judged = runs.every(({ shown }) => shown.split !== "train");
   const columns = judged ? ["prediction", "x", "y"] : ["x", "y"];
   const head = runs.flatMap(({ name, shown }) => columns.map((what) => cell(`${name} epoch ${shown.epoch} ${what}`)));
-  const guesses = runs.map(({ shown }) => predictAll(shown.report.geometry, shown.embedding));
-  const values = { prediction: (i, _, r) => guesses[r][i], x: (i, { embedding }) => embedding.x[i], y: (i, { embedding }) => embedding.y[i] };
-  const lines = indices.map((i) => [i, labels[i], ...runs.flatMap(({ shown }, r) => columns.map((what) => values[what](i, shown, r) ?? ""))].join());
+  const values = { prediction: ({ guesses }, i) => guesses[i], x: ({ x }, i) => x[i], y: ({ y }, i) => y[i] };
+  const lines = indices.map((i) => [i, labels[i], ...runs.flatMap(({ shown }) => columns.map((what) => values[what](shown.embedding, i) ?? ""))].join());
   return [["index", "label", ...head].join(), ...lines].join("\n") + "\n";
 }
 

@@ -1,6 +1,5 @@
 // The selected images: a rule, and the indices that it came to when it was chosen.
 
-import { predictAll } from "./geometry.js";
 import { grouped, imagesOf } from "./format.js";
 import { evaluate, insideOutline, needs } from "./rules.js";
 import { commonData, reportAt } from "./fold.js";
@@ -71,7 +70,7 @@ export class Selection {
     if (!labels) return null;
     const shown = (run, report) => this.#store.peek(run.id, report.epoch, split);
     if (this.#reports(rule).some(({ run, report }) => !shown(run, report))) return null;
-    const guess = (run, report) => (report ? predictAll(report.geometry, shown(run, report)) : []);
+    const guess = (run, report) => (report ? shown(run, report).guesses : []);
     const guesses = needs(rule).map(({ now, before }, r) => {
       const run = this.#runs[r];
       const report = now ? this.#report(r, rule.epoch) : null;

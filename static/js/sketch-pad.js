@@ -5,8 +5,7 @@ const PEN = 26;
 const TOLD = 112; // pixels a side of what is told: enough for the server to scale from, little to send
 
 export class SketchPad {
-  #context;
-  #small;
+  #contexts; // of what is seen, and of what is told
   #last = null;
   #dot = false; // all that the pen has left since it came down
   empty = true;
@@ -17,12 +16,14 @@ export class SketchPad {
     Object.assign(this.element, { width: SIDE, height: SIDE, className: "sketch", tabIndex: -1 });
     this.element.setAttribute("role", "img");
     this.element.setAttribute("aria-label", "Drawing area: draw with mouse, finger or pen. By keyboard, take a test image instead.");
-    // Each stroke is read back at once.
-    this.#context = this.element.getContext("2d", { willReadFrequently: true });
-    Object.assign(this.#context, { lineCap: "round", lineJoin: "round", strokeStyle: "#fff", fillStyle: "#fff" });
-    const small = document.createElement("canvas");
-    Object.assign(small, { width: TOLD, height: TOLD });
-    this.#small = small.getContext("2d", { willReadFrequently: true });
+    const told = document.createElement("canvas");
+    Object.assign(told, { width: TOLD, height: TOLD });
+    // Each stroke is read back at once: it is drawn small, too, which takes less than to shrink the whole.
+    this.#contexts = [this.element, told].map((canvas) => {
+      const context = canvas.getContext("2d", { willReadFrequently: canvas === told });
+      context.scale(canvas.width / SIDE, canvas.width / SIDE);
+      return Object.assign(context, { lineCap: "round", lineJoin: "round", strokeStyle: "#fff" });
+    });
     this.element.addEventListener("pointerdown", (event) => {
       if (event.pointerType === "mouse" && event.button !== 0) return;
       event.preventDefault();
@@ -48,26 +49,25 @@ export class SketchPad {
     const box = this.element.getBoundingClientRect();
     const [x, y] = [((event.clientX - box.left) * SIDE) / box.width, ((event.clientY - box.top) * SIDE) / box.height];
     const pressure = event.pointerType === "pen" && event.pressure ? 0.5 + event.pressure : 1;
-    const context = this.#context;
-    context.lineWidth = PEN * pressure;
-    context.beginPath();
-    context.moveTo(...(this.#last ?? [x, y]));
-    context.lineTo(x, y);
-    context.stroke();
+    for (const context of this.#contexts) {
+      context.lineWidth = PEN * pressure;
+      context.beginPath();
+      context.moveTo(...(this.#last ?? [x, y]));
+      context.lineTo(x, y);
+      context.stroke();
+    }
     this.#last = [x, y];
     this.empty = false;
   }
 
   clear() {
-    this.#context.clearRect(0, 0, SIDE, SIDE);
+    for (const context of this.#contexts) context.clearRect(0, 0, SIDE, SIDE);
     this.empty = true;
   }
 
   /** The drawing as grey bytes, 112 × 112, 0 where nothing is. */
   pixels() {
-    this.#small.clearRect(0, 0, TOLD, TOLD);
-    this.#small.drawImage(this.element, 0, 0, TOLD, TOLD);
-    const { data } = this.#small.getImageData(0, 0, TOLD, TOLD);
+    const { data } = this.#contexts[1].getImageData(0, 0, TOLD, TOLD);
     const pixels = new Uint8Array(TOLD * TOLD);
     for (let i = 0; i < pixels.length; i++) pixels[i] = data[4 * i + 3];
     return pixels;

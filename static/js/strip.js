@@ -2,7 +2,6 @@
 // as sheets.
 
 import { h, say } from "./dom.js";
-import { predictAll } from "./geometry.js";
 import { sheetUrl } from "./images.js";
 import { disagreeOn } from "./rules.js";
 
@@ -54,7 +53,7 @@ export class Strip {
   update(indices, panels) {
     const other = this.#indices !== indices;
     this.#indices = indices;
-    this.#panels = panels.map(({ run, index, shown }) => ({ name: run.name, index, guesses: predictAll(shown.report.geometry, shown.embedding) }));
+    this.#panels = panels.map(({ run, index, shown }) => ({ name: run.name, index, guesses: shown.embedding.guesses }));
     this.shown = panels[0].shown;
     this.element.hidden = this.about.hidden = indices.length === 0;
     if (other) {

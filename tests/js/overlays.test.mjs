@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alignGeometry, alignPoint, alignPoints, axesNote, describe, unalign } from "../../static/js/alignment.js";
+import { Alignment } from "../../static/js/alignment.js";
+import { axesNote } from "../../static/js/planes.js";
 import { perturb } from "../../static/js/perturb.js";
-import { predict } from "../../static/js/geometry.js";
 import { probabilityPixels } from "../../static/js/scatter-shading.js";
 import { trailOf } from "../../static/js/fold.js";
 import { fading } from "../../static/js/scatter-trails.js";
@@ -17,27 +17,29 @@ const geometry = {
   bias: [0.2, -0.4, 0.1],
 };
 
-test("an alignment moves points and regions together: no prediction changes", () => {
+test("an alignment moves points and regions together: no logit changes", () => {
   const angle = 0.7;
   const [c, s] = [Math.cos(angle), Math.sin(angle)];
-  const alignment = { matrix: [[c, s], [s, -c]], scale: 2.5, offset: [3, -1] };
-  const aligned = alignGeometry(alignment, geometry);
+  const alignment = new Alignment({ matrix: [[c, s], [s, -c]], scale: 2.5, offset: [3, -1], mirrored: true, rotation_degrees: -33.7, residual: 0.118 });
+  const aligned = alignment.geometry(geometry);
   const x = Float32Array.from({ length: 50 }, (_, i) => Math.sin(i) * 4);
   const y = Float32Array.from({ length: 50 }, (_, i) => Math.cos(3 * i) * 4);
-  const moved = alignPoints(alignment, { x, y });
+  const moved = alignment.points({ x, y });
+  const logits = ({ weight, bias }, x, y) => bias.map((b, k) => weight[k][0] * x + weight[k][1] * y + b);
   for (let i = 0; i < 50; i++) {
-    assert.equal(predict(aligned.weight, aligned.bias, moved.x[i], moved.y[i]), predict(geometry.weight, geometry.bias, x[i], y[i]));
+    const before = logits(geometry, x[i], y[i]);
+    logits(aligned, moved.x[i], moved.y[i]).forEach((logit, k) => assert.ok(Math.abs(logit - before[k]) < 1e-5));
   }
   assert.deepEqual(aligned.centers[0], [2.5 * c + 3, 2.5 * s - 1]);
-  const [back, up] = unalign(alignment, alignPoint(alignment, [0.3, -7]));
+  const [back, up] = alignment.back(alignment.point([0.3, -7]));
   assert.ok(Math.abs(back - 0.3) < 1e-12 && Math.abs(up + 7) < 1e-12);
-  assert.equal(describe({ mirrored: true, rotation_degrees: -33.7, scale: 1.3, residual: 0.118 }), "mirrored, turned −34°, ×1.30, residual 0.12");
-  assert.equal(describe({ mirrored: false, rotation_degrees: 0.2, scale: 1.001, residual: 0 }), "residual 0.00");
+  assert.equal(alignment.words, "mirrored, turned −34°, ×2.50, residual 0.12");
+  assert.equal(new Alignment({ mirrored: false, rotation_degrees: 0.2, scale: 1.001, residual: 0 }).words, "residual 0.00");
 });
 
 test("a plot says which axes it has", () => {
   const [own, other] = [{ label: "V1.0" }, { label: "V1.1" }];
-  const map = { mirrored: false, rotation_degrees: -9, scale: 0.65, residual: 0.57 };
+  const map = new Alignment({ mirrored: false, rotation_degrees: -9, scale: 0.65, residual: 0.57 });
   assert.equal(axesNote("aligned", other, own, map), "laid over V1.0: turned −9°, ×0.65, residual 0.57");
   for (const [scale, panel, alignment] of [["own", other, null], ["shared", other, null], ["aligned", own, null], ["aligned", other, null]])
     assert.ok(axesNote(scale, panel, own, alignment).startsWith("raw axes"));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { applyEvent, commonData, epochSecondsLeft, keptEpochs, reportAt } from "../../static/js/fold.js";
-import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, predict, projection, zoomAt } from "../../static/js/geometry.js";
+import { bounds, clipHalfPlane, decisionRegions, fit, insidePolygon, projection, zoomAt } from "../../static/js/geometry.js";
 import { BucketGrid } from "../../static/js/grid.js";
 import { drawOrder } from "../../static/js/order.js";
 import { linearTicks } from "../../static/js/ticks.js";
@@ -87,7 +87,7 @@ test("the epoch shown is the asked one or the last before it", () => {
   assert.equal(reportAt(run, 0), null);
 });
 
-test("decision regions tile the plane and agree with the prediction", () => {
+test("decision regions tile the plane, each where its logit is the largest", () => {
   const weight = [[1, 0], [-1, 0.5], [0, -2], [0.1, 0.1]];
   const bias = [0, 0.2, -0.1, -9];
   const box = { xMin: -2, xMax: 2, yMin: -2, yMax: 2 };
@@ -99,13 +99,9 @@ test("decision regions tile the plane and agree with the prediction", () => {
     if (!polygon.length) return;
     const x = polygon.reduce((sum, p) => sum + p[0], 0) / polygon.length;
     const y = polygon.reduce((sum, p) => sum + p[1], 0) / polygon.length;
-    assert.equal(predict(weight, bias, x, y), k);
+    const logits = bias.map((b, j) => weight[j][0] * x + weight[j][1] * y + b);
+    assert.equal(logits.indexOf(Math.max(...logits)), k);
   });
-});
-
-test("the first of two equal logits is the prediction, and no number has none", () => {
-  assert.equal(predict([[1, 0], [1, 0]], [0, 0], 3, 3), 0);
-  assert.equal(predict([[1, 0]], [0], NaN, 0), -1);
 });
 
 test("clipping keeps the right side", () => {
@@ -183,15 +179,17 @@ test("numbers read well", () => {
   assert.equal(duration(3700), "1 h 2 min");
 });
 
-test("the compact binary is read, lost points included, and anything else refused", () => {
-  const buffer = new ArrayBuffer(32);
+test("the compact binary is read, lost points and predictions included, and anything else refused", () => {
+  const buffer = new ArrayBuffer(34);
   const view = new DataView(buffer);
   [..."CSE1"].forEach((c, i) => view.setUint8(i, c.charCodeAt(0)));
   view.setUint32(4, 2, true);
   [-1, 1, 0, 4].forEach((v, i) => view.setFloat32(8 + 4 * i, v, true));
   [0, 65534, 65535, 65535].forEach((v, i) => view.setUint16(24 + 2 * i, v, true));
-  const { n, x, y } = parseEmbedding(buffer);
-  assert.deepEqual([n, x[0], y[0]], [2, -1, 4]);
+  new Uint8Array(buffer).set([7, 3], 32);
+  const { n, x, y, guesses } = parseEmbedding(buffer);
+  assert.deepEqual([n, x[0], y[0], ...guesses], [2, -1, 4, 7, 3]);
+  assert.equal(parseEmbedding(buffer.slice(0, 32)).guesses.length, 0, "of training images");
   assert.ok(Number.isNaN(x[1]) && Number.isNaN(y[1]));
   assert.throws(() => parseEmbedding(buffer.slice(0, 28)), /cut short/);
   assert.throws(() => parseEmbedding(new ArrayBuffer(40)), /no embeddings/);

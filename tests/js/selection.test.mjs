@@ -10,7 +10,8 @@ import { countLabels, measureOn, toCsv } from "../../static/js/selection-panel.j
 import { columnsInSight } from "../../static/js/strip.js";
 import { momentAt } from "../../static/js/transport.js";
 import { decodeRule, describeRule, encodeRule } from "../../static/js/rule-words.js";
-import { anything, countChanges, evaluate, insideOutline, tidyOutline } from "../../static/js/rules.js";
+import { countChanges } from "../../static/js/changes.js";
+import { anything, evaluate, insideOutline, tidyOutline } from "../../static/js/rules.js";
 
 const LABELS = [0, 1, 2, 3, 4, 5];
 const GUESSES = [
@@ -138,11 +139,13 @@ test("the clock follows, drags between epochs, comes to rest at one, previews an
   assert.equal(clock.at, 6);
 });
 
+/** Points on a line; what lies to the right of 0 is taken for a 0, the rest for a 1. */
+const points = (x) => ({ n: x.length, x, y: x.map(() => 0), guesses: x.map((x) => (x > 0 ? 0 : 1)) });
 const shown = (x, labels) => ({
   epoch: 2,
-  embedding: { n: x.length, x, y: x.map(() => 0) },
+  embedding: points(x),
   labels,
-  report: { geometry: { weight: [[1, 0], [-1, 0]], bias: [0, 0], centers: [[2, 0], [-2, 0]] } },
+  report: { geometry: { centers: [[2, 0], [-2, 0]] } },
 });
 
 test("a selection is counted and judged, run by run", () => {
@@ -163,7 +166,6 @@ test("a strip of ten thousand needs as many elements as one of fifty", () => {
 test("a run that saw other images has no say in a selection", async () => {
   const { report } = shown([], []);
   const saw = (id, digest, n) => ({ id, data: { set: "s", digest, test_images: n }, history: [{ ...report, epoch: 1 }] });
-  const points = (x) => ({ n: x.length, x, y: x.map(() => 0) });
   const runs = [saw("other", "z", 2000), saw("a", "y", 3), saw("b", "y", 3)];
   const selection = new Selection(runs, slowStore({ "other/1": points([-1, -1, -1]), "a/1": points([1, 1, -1]), "b/1": points([1, -1, -1]) }));
   const chosen = async (rule) => (await selection.choose({ ...anything(3, 1), ...rule }, "test")) && selection.indices;
@@ -189,7 +191,6 @@ function slowStore(embeddings) {
 test("a rule that needs other epochs fetches them, and the latest choice wins", async () => {
   const { report } = shown([], []);
   const run = { id: "a", data: { set: "s", test_images: 3 }, history: [{ ...report, epoch: 1 }, { ...report, epoch: 2 }] };
-  const points = (x) => ({ n: 3, x, y: [0, 0, 0] });
   const selection = new Selection([run], slowStore({ "a/1": points([1, 1, -1]), "a/2": points([1, -1, 1]) }));
   const early = selection.choose({ ...anything(1, 2), label: 0 }, "test");
   const late = selection.choose({ ...anything(1, 2), runs: ["gained"] }, "test");

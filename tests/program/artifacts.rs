@@ -144,6 +144,30 @@ fn the_compact_embedding_is_the_npy_file_in_fewer_bits() {
     }
 }
 
+#[test]
+fn predictions_add_up_to_the_confusion_matrix() {
+    let done = finished();
+    let state = done.site.get(&format!("/runs/{}", done.ids[0])).json();
+    let set = state["data"]["set"].as_str().unwrap();
+    let labels = done.site.get(&format!("/data/{set}/labels/test")).body;
+    for report in state["history"].as_array().unwrap() {
+        let target = format!("/runs/{}/embeddings/{}?split=test", done.ids[0], report["epoch"]);
+        let points = done.site.get(&target).body;
+        let all = done.site.get(&format!("{target}&predictions=1")).body;
+        let (same, predictions) = all.split_at(points.len());
+        assert_eq!((same, predictions.len()), (&points[..], labels.len()));
+        let mut confusion = [[0u64; 10]; 10];
+        for (&label, &prediction) in labels.iter().zip(predictions) {
+            confusion[label as usize][prediction as usize] += 1;
+        }
+        assert_eq!(serde_json::json!(confusion), report["confusion"]);
+        let right = (0..10).map(|k| confusion[k][k]).sum::<u64>();
+        assert_eq!(right as f64 / labels.len() as f64, report["metrics"]["test_accuracy"].as_f64().unwrap());
+    }
+    let train = done.site.get(&format!("/runs/{}/embeddings/1?split=train&predictions=1", done.ids[0]));
+    assert_eq!((train.status, train.text().contains("training images have none")), (400, true));
+}
+
 /// Width, height and grey pixels of a picture.
 fn grey(file: &[u8]) -> (u32, u32, Vec<u8>) {
     let mut png = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();

@@ -89,6 +89,15 @@ fn a_test_image_lands_where_the_run_says_it_lies() {
     let json = done.site.post(&format!("/runs/{}/predict?epoch=99", done.ids[0]), &json!({"pixels": pixels}));
     let bytes = done.site.send("POST", &format!("/runs/{}/predict", done.ids[0]), &[BYTES], pixels);
     assert_eq!((json.status, json.json()), (200, bytes.json()));
+    // All three at once.
+    let together = done.site.send("POST", &format!("/compare/predict?runs={}", done.ids.join(",")), &[BYTES], pixels);
+    let all = together.json();
+    assert_eq!(all["pixels"], json!(pixels));
+    for (id, said) in done.ids.iter().zip(all["answers"].as_array().unwrap()) {
+        let mut alone = done.site.send("POST", &format!("/runs/{id}/predict"), &[BYTES], pixels).json();
+        alone.as_object_mut().unwrap().remove("pixels");
+        assert_eq!(*said, alone);
+    }
 }
 
 #[test]

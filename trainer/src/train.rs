@@ -5,7 +5,7 @@ use crate::data::{Dataset, Images};
 use crate::event::{Artifact, CLASSES, Emission, EpochReport, Geometry, LossParts, RunEvent, Split, Start};
 use crate::feed::Feed;
 use crate::loss::{CenterLoss, batch_sums};
-use crate::measure::{Predictions, angular_margin, silhouette, spread};
+use crate::measure::{Predictions, angular_margin, classes, confusion, silhouette, spread};
 use crate::network::CenterNet;
 use crate::ops::scratch;
 use crate::optim::Sgd;
@@ -143,7 +143,7 @@ fn train_on(
         let training_time = epoch_begun.elapsed();
         let test = predict(&net, &data.test, device)?;
         let mut metrics = pass.metrics();
-        let geometry = measure_test(spec, &net, &loss, &test, data.test.labels(), &mut metrics)?;
+        let (geometry, confusion) = measure_test(spec, &net, &loss, &test, data.test.labels(), &mut metrics)?;
         metrics.insert("learning_rate".into(), lr);
         metrics.insert("images_per_s".into(), train_images as f64 / training_time.as_secs_f64());
         metrics.insert("epoch_seconds".into(), epoch_begun.elapsed().as_secs_f64());
@@ -171,7 +171,7 @@ fn train_on(
         let report = EpochReport {
             epoch,
             metrics,
-            confusion: test.confusion(data.test.labels()),
+            confusion,
             geometry,
             artifacts: artifacts.iter().map(|a| a.name.clone()).collect(),
             sha256: BTreeMap::new(),
@@ -213,7 +213,7 @@ pub fn predict(net: &CenterNet, images: &Images, device: &Device) -> Result<Pred
     on_host(&outputs)
 }
 
-/// Adds the metrics of the test set to `metrics` and returns the plane they were measured in.
+/// Adds the metrics of the test set to `metrics` and returns the plane they were measured in, and what was taken for what.
 fn measure_test(
     spec: &RunSpec,
     net: &CenterNet,
@@ -221,7 +221,7 @@ fn measure_test(
     test: &Predictions,
     labels: &[u8],
     metrics: &mut BTreeMap<String, f64>,
-) -> Result<Geometry> {
+) -> Result<(Geometry, [[u32; CLASSES]; CLASSES])> {
     let centers = loss.centers.to_vec2::<f32>()?;
     let centers: [[f32; 2]; CLASSES] = std::array::from_fn(|k| [centers[k][0], centers[k][1]]);
     let n = labels.len().max(1) as f64;
@@ -232,7 +232,11 @@ fn measure_test(
         .map(|((e, z), y)| batch_sums((spec.distance, spec.lambda), e, z, y, &centers))
         .fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
     let spread = spread(&test.embedding, labels);
-    metrics.insert("test_accuracy".into(), test.correct(labels) as f64 / n);
+    let (weight, bias) = net.logits_layer()?;
+    let geometry = Geometry { centers, means: spread.means, weight, bias };
+    let confusion = confusion(labels, &classes(&geometry, &test.embedding));
+    let correct: u32 = (0..CLASSES).map(|k| confusion[k][k]).sum();
+    metrics.insert("test_accuracy".into(), f64::from(correct) / n);
     metrics.insert("test_loss".into(), (cross_entropy + center) / n);
     metrics.insert("test_cross_entropy".into(), cross_entropy / n);
     metrics.insert("test_center_loss".into(), center / n);
@@ -244,8 +248,7 @@ fn measure_test(
     metrics.insert("center_gap".into(), spread.center_gap(&centers));
     metrics.extend(silhouette(&test.embedding, labels).map(|value| ("silhouette".into(), value)));
     metrics.extend(angular_margin(&test.embedding, labels, &spread).map(|value| ("angular_margin".into(), value)));
-    let (weight, bias) = net.logits_layer()?;
-    Ok(Geometry { centers, means: spread.means, weight, bias })
+    Ok((geometry, confusion))
 }
 
 #[cfg(test)]

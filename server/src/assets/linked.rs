@@ -136,7 +136,7 @@ mod tests {
                 "{held}const {{ say }} = held[\"dom.js\"];\nimport {{ toCsv }} from \"./csv.js\";\nexport const draw = say(toCsv);\n"
             )
         );
-        assert_eq!(linked.module("theme.js", "go();\n"), "go();\n");
+        assert_eq!(linked.module("head.js", "go();\n"), "go();\n");
     }
 
     /// What would make a page stand still: a module in another form than those that are understood here.

@@ -140,8 +140,9 @@ pub(super) fn all(api: &mut Api) {
     api.get("/runs/{id}/embeddings/{epoch}", "The embedding after an epoch")
         .query("split", json!({"enum": ["train", "test"]}), "Test unless said.")
         .query("format", json!({"enum": ["compact", "npy"]}), "4 bytes a point unless said.")
+        .query("predictions", json!({"enum": [1]}), "Behind the compact test points, what each image is taken for.")
         .answers(200, "application/octet-stream", binary(), "the points; point i is image i")
-        .fails(400, "an unknown split or format")
+        .fails(400, "an unknown split or format, or predictions of training images")
         .fails(404, "no such run, or no such epoch yet");
     api.get("/runs/{id}/artifacts", "A run's files").gives::<artifacts::Artifacts>(200, "the files").no_run();
     api.get("/runs/{id}/artifacts/{name}", "A file of a run")
@@ -265,6 +266,17 @@ pub(super) fn all(api: &mut Api) {
         .query("epoch", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}), "Every epoch unless said.")
         .gives::<Aligned>(200, "a map for each run at each epoch")
         .fails(400, "no or too many runs, or a reference that is none of them")
+        .no_run();
+    api.post("/compare/predict", "What the networks of several runs say of an image")
+        .query("runs", ids(6), "1 to 6 ids joined by commas.")
+        .query("epoch", json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}), "The newest unless said.")
+        .query("drawing", json!({"enum": [1]}), "The body is a square drawing, to be brought into MNIST's layout.")
+        .required_body(&pixels(), "28 × 28 grey pixels, row by row; also as application/octet-stream.")
+        .gives::<predict::Together>(200, "what each of them says, or why it can't")
+        .fails(400, "no or too many runs, malformed JSON, or an unknown parameter")
+        .fails(415, "neither JSON nor bytes")
+        .fails(422, "no image")
+        .fails(503, "the server is shutting down")
         .no_run();
     api.get("/metrics-table", "What each metric means").gives::<api::MetricsKnown>(200, "the metrics");
     api.get("/runs/{id}/progress", "The losses and the speed between epochs, in few points")

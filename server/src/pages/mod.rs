@@ -42,6 +42,8 @@ pub struct HomePage {
 pub struct ComparePage {
     /// The runs.
     pub view: CompareView,
+    /// Addresses that its first plots need, with spaces between.
+    pub ahead: String,
     /// Version of the program.
     pub version: &'static str,
 }

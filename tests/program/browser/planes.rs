@@ -135,7 +135,7 @@ async fn a_drawn_digit_lands_in_every_plot() {
         let marked = browser.picture(PLOT, n).await;
         assert_ne!(marked.around(left, top, 10), plain[n].around(left, top, 10), "plot {n} has no marker");
     }
-    assert_eq!(browser.value("document.querySelectorAll('.draw-result .near img').length").await, 18);
+    browser.until("document.querySelectorAll('.draw-result .near img').length === 18").await;
 
     // Spoilt, it lands elsewhere; the clock takes it to the other epoch's networks.
     let slider = "document.querySelector('.spoil [name=degrees]')";

@@ -21,7 +21,7 @@ mod spread;
 pub use angles::angular_margin;
 pub use milestones::{MILESTONES, Milestone, reached};
 pub use nearest::nearest;
-pub use predictions::{Predictions, argmax, softmax};
+pub use predictions::{Predictions, argmax, classes, confusion, softmax};
 pub use procrustes::{Alignment, align};
 pub use silhouette::silhouette;
 pub use spread::{Spread, spread};
