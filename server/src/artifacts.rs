@@ -215,13 +215,16 @@ pub(crate) async fn archive(State(app): State<Arc<App>>, Found(run): Found) -> R
         );
         Error::TooMany { detail, retry_s: 5 }
     })?;
+    let folder = run.folder.clone();
+    // Before the answer begins: a folder that can't be read is told of.
+    let files = tokio::task::spawn_blocking(move || folder.list()).await?.map_err(|error| unreadable(&error))?;
     // Packed while it is sent: nothing is kept, neither in memory nor on the disk, and a slow reader makes the packer wait.
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(8);
     let (folder, top) = (run.folder.clone(), format!("centerscope-{}", run.id));
     let file_name = format!("attachment; filename=\"{top}.tar.gz\"");
     tokio::task::spawn_blocking(move || {
         let _place = place;
-        if let Err(error) = pack(&folder, &top, Pipe(sender.clone())) {
+        if let Err(error) = pack(&folder, &files, &top, Pipe(sender.clone())) {
             // Cuts the connection, so that the reader doesn't take half an archive for a whole one.
             let _ = sender.blocking_send(Err(error));
         }
@@ -231,10 +234,10 @@ pub(crate) async fn archive(State(app): State<Arc<App>>, Found(run): Found) -> R
     Ok(([(CONTENT_TYPE, "application/gzip".to_string()), (CONTENT_DISPOSITION, file_name)], body).into_response())
 }
 
-fn pack(folder: &RunFolder, top: &str, out: Pipe) -> io::Result<()> {
+fn pack(folder: &RunFolder, files: &[ArtifactInfo], top: &str, out: Pipe) -> io::Result<()> {
     let out = io::BufWriter::with_capacity(PIECE, out);
     let mut archive = tar::Builder::new(GzEncoder::new(out, Compression::fast()));
-    for entry in folder.list()? {
+    for entry in files {
         let (file, metadata) = folder.get(&entry.name)?;
         let mut header = tar::Header::new_gnu();
         header.set_size(metadata.len());

@@ -1,6 +1,7 @@
 //! Many runs in one folder: each is listed exactly once, however the list is sorted and paged.
 
 use crate::support::Site;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,8 +13,17 @@ const RUNS: usize = 1000;
 /// Runs of a page: no divisor of the former, so that the last page is a short one.
 const PAGE: usize = 270;
 
-fn ids(list: &Value) -> Vec<String> {
-    list["runs"].as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_string()).collect()
+/// A page of the list, as far as it matters here.
+#[derive(Deserialize)]
+struct Page {
+    runs: Vec<Listed>,
+    next: Option<String>,
+    total: usize,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
 }
 
 #[test]
@@ -44,10 +54,11 @@ fn a_thousand_runs_are_each_listed_once_in_every_order() {
     for sort in &orders {
         let (mut paged, mut cursor) = (Vec::new(), String::new());
         loop {
-            let list = site.get(&format!("/runs?sort={sort}&limit={PAGE}{cursor}")).json();
-            assert_eq!(list["total"], RUNS, "{sort}");
-            paged.extend(ids(&list));
-            let Some(next) = list["next"].as_str() else { break };
+            let list = site.get(&format!("/runs?sort={sort}&limit={PAGE}{cursor}"));
+            let list = serde_json::from_slice::<Page>(&list.body).unwrap();
+            assert_eq!(list.total, RUNS, "{sort}");
+            paged.extend(list.runs.into_iter().map(|run| run.id));
+            let Some(next) = list.next else { break };
             assert!(paged.len() < RUNS, "{sort}: more pages than runs");
             cursor = format!("&cursor={}", byte_serialize(next.as_bytes()).collect::<String>());
         }

@@ -69,10 +69,10 @@ impl Run {
     /// The run in a folder, if its summary says that it is over and is up to date. Writes nothing but what the summary of an
     /// older version lacks.
     pub fn find_over(id: RunId, folder: RunFolder) -> Option<Run> {
-        let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
+        let (bytes, log_size) = folder.summary().ok()?;
         let Stored { mut summary, log_bytes } = serde_json::from_slice(&bytes).ok()?;
         // Where the log went on after the summary was written, the log is right. Older versions told no size.
-        let fresh = log_bytes.is_none_or(|size| folder.log_size().is_ok_and(|now| now == size));
+        let fresh = log_bytes.is_none_or(|size| log_size == Some(size));
         if summary.id != id || !summary.status.is_over() || !fresh {
             return None;
         }
@@ -113,6 +113,5 @@ struct Stored {
 
 /// What `run.json` says, where it can be read.
 pub(crate) fn read_summary(folder: &RunFolder) -> Option<Summary> {
-    let bytes = folder.read(&store::SUMMARY.parse().ok()?).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    serde_json::from_slice(&folder.summary().ok()?.0).ok()
 }

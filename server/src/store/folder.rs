@@ -1,7 +1,7 @@
 //! The folder of one run and its files.
 
 use super::disk::{self, Dir, Kind};
-use super::{ArtifactName, LOG, Log};
+use super::{ArtifactName, LOG, Log, SUMMARY};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -265,12 +265,14 @@ impl RunFolder {
         Ok(Log { file, end, torn: false })
     }
 
-    /// Bytes of the log.
+    /// What the summary's file holds, and how many bytes the log has, where there is one.
     ///
     /// # Errors
-    /// There is none.
-    pub fn log_size(&self) -> io::Result<u64> {
-        Ok(self.dir()?.look(LOG)?.1)
+    /// `NotFound` where there is no summary.
+    pub fn summary(&self) -> io::Result<(Vec<u8>, Option<u64>)> {
+        // In one look: a start does this for every run.
+        let dir = self.dir()?;
+        Ok((disk::whole(dir.read(SUMMARY)?.0)?, dir.look(LOG).ok().map(|(_, size)| size)))
     }
 
     /// Waits until the disk has the folder's own name and those of its files.

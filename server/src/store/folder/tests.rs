@@ -119,7 +119,7 @@ fn a_link_in_the_place_of_a_folder_leads_nowhere() {
         let _ = folder.recover(&BTreeMap::new());
         if swapped == "run" {
             assert_eq!(folder.log_lines().unwrap_err().kind(), io::ErrorKind::NotFound);
-            assert!(folder.log().is_err() && folder.log_size().is_err() && folder.sync().is_err());
+            assert!(folder.log().is_err() && folder.summary().is_err() && folder.sync().is_err());
             assert!(folder.create().is_err() && folder.discard().is_err());
         }
         assert_eq!(census(), before, "{swapped}");
