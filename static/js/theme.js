@@ -1,4 +1,4 @@
-// Runs before the first paint (a classic script in the head): applies the theme that the reader chose last, so that no
+// Runs before the first paint (it stands in the head of each page): applies the theme that the reader chose last, so that no
 // other colour flashes, and marks the page as one with JavaScript.
 (function () {
   var root = document.documentElement;

@@ -96,7 +96,7 @@ pub(super) fn own() -> Vec<Field> {
         own(
             "accuracy_curve",
             "curves.test_accuracy",
-            "Accuracy, course",
+            "Accuracy curve",
             Curve,
             "Test accuracy, epoch by epoch.",
             |_| Value::None,
@@ -108,9 +108,7 @@ pub(super) fn own() -> Vec<Field> {
             "nats",
             false,
         ),
-        own("loss_curve", "curves.train_loss", "Loss, course", Curve, "Training loss, epoch by epoch.", |_| {
-            Value::None
-        }),
+        own("loss_curve", "curves.train_loss", "Loss curve", Curve, "Training loss, epoch by epoch.", |_| Value::None),
         measured(
             own("images_per_s", "images_per_s", "Speed", Number, "Training images a second.", |r| {
                 number(r.images_per_s)
@@ -159,9 +157,7 @@ pub(super) fn own() -> Vec<Field> {
         own("parameters", "parameters", "Parameters", Number, "Trainable numbers of the network.", |r| {
             count(r.parameters)
         }),
-        own("steps", "steps", "Steps an epoch", Number, "Steps of one epoch.", |r| {
-            count(Some(r.steps))
-        }),
+        own("steps", "steps", "Steps an epoch", Number, "Steps of one epoch.", |r| count(Some(r.steps))),
         own("threads", "threads", "Threads", Number, "Threads that computed; the numbers don't depend on them.", |r| {
             count(r.threads)
         }),
