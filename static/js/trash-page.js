@@ -12,7 +12,7 @@ export function keepTrash(table) {
   const count = document.querySelector("[data-total]");
   let total = Number(count.dataset.total);
   const rows = () => [...table.tBodies[0].rows];
-  const boxOf = (row) => row.querySelector(".tick input");
+  const boxOf = (row) => row.querySelector(".pick input");
   const ticked = () => rows().filter((row) => boxOf(row).checked);
   const all = h("input", { type: "checkbox", "aria-label": "Select all on this page", onchange: () => (rows().forEach((row) => (boxOf(row).checked = all.checked)), update()) });
   const restore = h("button", { type: "button", "data-role": "restore-ticked", onclick: () => work(ticked()) });
@@ -44,16 +44,16 @@ export function keepTrash(table) {
     offerUndo(`${back.length ? `Restored ${plural(back.length)}.` : ""}${rest}`, back.length ? undo : null);
   };
 
-  table.tHead.rows[0].prepend(h("th", { scope: "col", class: "tick" }, h("label", {}, all)));
+  table.tHead.rows[0].prepend(h("th", { scope: "col" }, h("label", { class: "pick" }, all)));
   for (const row of rows()) {
     const box = h("input", { type: "checkbox", "aria-label": `Select ${row.cells[0].textContent}`, onchange: update });
-    row.prepend(h("td", { class: "tick" }, h("label", {}, box)));
+    row.prepend(h("td", {}, h("label", { class: "pick" }, box)));
   }
   // One by one, too, the page stays: what is next is at hand.
   table.addEventListener("submit", (event) => {
     event.preventDefault();
     work([event.target.closest("tr")]);
   });
-  section.insertBefore(restore, table.parentElement);
+  table.parentElement.after(h("p", {}, restore));
   update();
 }
