@@ -43,7 +43,14 @@ export function moved(list, from, to) {
 export function readAddress(search, known) {
   const asked = new URLSearchParams(search);
   const columns = (asked.get("columns") ?? "").split(",").filter((name) => known.has(name));
-  return { query: asked.get("query") ?? "", sort: asked.get("sort") ?? "", columns: columns.length ? columns : null };
+  return { query: asked.get("query") ?? "", sort: sortOf(asked.get("sort") ?? "", known), columns: columns.length ? columns : null };
+}
+
+/** A sort by the field's own name, where it has others. */
+function sortOf(sort, known) {
+  const name = sort.replace(/^-/, "");
+  const field = [...known.values()].find((one) => one.aliases.includes(name));
+  return field ? sort.replace(name, field.name) : sort;
 }
 
 /** The address of a view; `columns` null or usual ones are left out. */

@@ -102,8 +102,7 @@ export class TablePage {
   /** What the rows are asked for by. */
   get #asked() {
     const { query, sort } = this.#state;
-    const name = sort.replace(/^-/, "");
-    const field = this.#fields.find((one) => one.name === name || one.aliases.includes(name));
+    const field = this.#byName.get(sort.replace(/^-/, ""));
     return { query, sort, place: (run) => placeOf(field, query, run) };
   }
 

@@ -49,6 +49,7 @@ test("a view and its address are the same thing", () => {
   assert.equal(writeAddress({ query: "", sort: "", columns: USUAL }), "/runs");
   assert.deepEqual(readAddress("?columns=colour,lr", KNOWN), { query: "", sort: "", columns: ["lr"] });
   assert.equal(readAddress("?columns=colour", KNOWN).columns, null);
+  assert.equal(readAddress("?sort=-accuracy", KNOWN).sort, "-test_accuracy", "by the name that the column has");
 });
 
 test("what was remembered is taken as far as it makes sense", () => {
