@@ -141,7 +141,7 @@ export class TablePage {
     if (!(await this.#makesSense()) || mine !== this.#loads) return;
     const next = (this.#next = new RowSource(this.#asked, known));
     const grid = role(this.#root, "grid");
-    grid.setAttribute("aria-busy", "true");
+    if (fromTop) grid.setAttribute("aria-busy", "true"); // Nobody waits for what comes by itself.
     const { index, beyond } = this.#view.top;
     const anchor = this.#source.at(index)?.id;
     const active = this.#source.at(this.#view.active)?.id;
