@@ -146,14 +146,9 @@ pub(super) fn own() -> Vec<Field> {
         own("archived", "archived", "Archived", Flag, "Whether lists leave it out.", |r| Value::Flag(r.archived)),
         own("reason", "reason", "Reason", Text, "Why it ended, unless it finished.", |r| text(r.reason.as_deref())),
         own("device", "device", "Device", Text, "The device in use.", |r| text(r.device.as_deref())),
-        own(
-            "precision_used",
-            "precision",
-            "Precision in use",
-            Text,
-            "What its device computes in; of a GPU only.",
-            |r| r.precision.map_or(Value::None, |precision| Value::Text(precision.to_string().into())),
-        ),
+        own("precision_used", "precision", "Precision in use", Text, "What its device computed in.", |r| {
+            r.precision.map_or(Value::None, |precision| Value::Text(precision.to_string().into()))
+        }),
         own("parameters", "parameters", "Parameters", Number, "Trainable numbers of the network.", |r| {
             count(r.parameters)
         }),

@@ -71,7 +71,9 @@ async fn rows_go_where_they_belong_and_many_runs_are_handled_at_once() {
     browser.value(&format!("{GRID}.focus()")).await;
     browser.press(&format!("{}a{}", Key::Control, Key::Control)).await;
     browser.until("document.querySelector('.bulk b')?.innerText === '2 selected'").await;
-    browser.value("[...document.querySelectorAll('.bulk button')].find((b) => b.innerText === 'Repeat…').click()").await;
+    browser
+        .value("[...document.querySelectorAll('.bulk button')].find((b) => b.innerText === 'Repeat…').click()")
+        .await;
     browser.until("document.querySelector('dialog[open] input[name=seed]')").await;
     browser.press(&format!("7{}", Key::Enter)).await;
     browser.until("document.querySelector('[data-role=undo]')?.innerText.includes('Started 2 runs again')").await;
@@ -84,6 +86,7 @@ async fn rows_go_where_they_belong_and_many_runs_are_handled_at_once() {
         assert_eq!(site.send("DELETE", &format!("/runs/{id}"), &[], b"").status, 204);
     }
     open(&browser, &site, "/trash").await;
+    browser.until("document.querySelector('thead .pick input')").await;
     browser.click("thead .pick input").await;
     browser.until("document.querySelector('[data-role=restore-ticked]')?.innerText === 'Restore 3 runs'").await;
     browser.click("[data-role=restore-ticked]").await;
