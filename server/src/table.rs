@@ -4,7 +4,7 @@ use crate::App;
 use crate::conditional;
 use crate::error::{Error, wants_html};
 use crate::fields::{Field, fields};
-use crate::listing::{Parameters, View, columns, csv, csv_head, facets};
+use crate::listing::{Parameters, View, columns, csv, csv_head};
 use crate::pages::TablePage;
 use crate::query;
 use crate::runs::now_ms;
@@ -148,12 +148,12 @@ async fn page(app: Arc<App>, parameters: Parameters) -> Result<Response, Error> 
     let columns = columns(parameters.columns.as_deref())?;
     let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let page = blocking(move || {
-        let position = app.registry.changes.now().to_string();
+        let position = app.registry.changes.now();
         app.registry.refresh();
         let all = app.registry.summaries();
-        let facets = facets(&view.query, &all);
+        let facets = app.facets.of(&view.query, position, &all);
         let page = view.page(all);
-        views::page(&TablePage::new(&parameters, &view, &columns, page, facets, error, position))
+        views::page(&TablePage::new(&parameters, &view, &columns, page, &facets, error, position.to_string()))
     });
     Ok((status, page.await?).into_response())
 }
@@ -175,6 +175,9 @@ pub(crate) async fn facet_list(
     Query(parameters): Query<Parameters>,
 ) -> Result<Json<Value>, Error> {
     let view = View::new(&Parameters { query: parameters.query, ..Parameters::default() })?;
-    let facets = blocking(move || Ok(facets(&view.query, &app.registry.summaries())));
-    Ok(Json(json!({"facets": facets.await?})))
+    let facets = blocking(move || {
+        let position = app.registry.changes.now();
+        Ok(app.facets.of(&view.query, position, &app.registry.summaries()))
+    });
+    Ok(Json(json!({"facets": &*facets.await?})))
 }
