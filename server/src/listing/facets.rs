@@ -58,7 +58,7 @@ impl KeptFacets {
 }
 
 /// Counts the facets of the runs that a query means.
-pub fn facets(query: &Query, all: &[Arc<Summary>]) -> Vec<Facet> {
+fn facets(query: &Query, all: &[Arc<Summary>]) -> Vec<Facet> {
     let facets =
         FACETS.map(|name| fields().iter().find(|field| field.name == name).map(|field| (field, HashMap::new())));
     let mut facets = facets.into_iter().flatten().collect::<Vec<(&Field, HashMap<String, usize>)>>();
