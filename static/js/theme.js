@@ -12,8 +12,12 @@
   }
   var later = document.currentScript.dataset.later;
   if (!later) return;
+  // Where they can't be had, the page stays one without.
+  var alone = function () {
+    root.classList.remove("js");
+  };
   var begin = function () {
-    for (var script of later.split(" ")) import(script);
+    for (var script of later.split(" ")) import(script).catch(alone);
   };
   addEventListener("DOMContentLoaded", function () {
     if (document.hidden || !PerformanceObserver.supportedEntryTypes.includes("paint")) return begin();
