@@ -2,9 +2,10 @@
 
 mod linked;
 
+use crate::conditional::IMMUTABLE;
 use crate::error::Error;
 use axum::body::Bytes;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 pub(crate) use linked::Linked;
 use rust_embed::RustEmbed;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io::Write;
@@ -59,6 +61,18 @@ fn content_type(path: &str) -> &'static str {
         Some("json") => "application/json",
         _ => "text/plain; charset=utf-8",
     }
+}
+
+/// What runs before the first paint, to stand in each page: a request for it would hold the paint up.
+pub(crate) fn head() -> &'static str {
+    static HEAD: LazyLock<String> = LazyLock::new(|| without_comments(include_str!("../../static/js/head.js")));
+    &HEAD
+}
+
+/// The address of the style sheets as they are now: a browser that has them need not ask.
+pub(crate) fn styles() -> String {
+    let tag = Sent::of(STYLES).map(|sent| sent.tag).unwrap_or_default();
+    format!("/static/{STYLES}?v={tag}")
 }
 
 /// A script or a style sheet as text, each module by itself.
@@ -133,8 +147,18 @@ fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
     packer.finish().ok()
 }
 
+/// Which content a page was written for.
+#[derive(Deserialize)]
+pub(crate) struct Version {
+    v: Option<String>,
+}
+
 /// `GET /static/{path}`
-pub(crate) async fn read(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Error> {
+pub(crate) async fn read(
+    Path(path): Path<String>,
+    Query(version): Query<Version>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
     let none = || Error::NotFound("there is no such file".into());
     // A build for development reads from the disk; nothing but plain names may get there.
     if path.split('/').any(|part| part.is_empty() || part.starts_with('.')) || path.contains(['\\', ':', '\0']) {
@@ -143,12 +167,10 @@ pub(crate) async fn read(Path(path): Path<String>, headers: HeaderMap) -> Result
     let sent = Sent::of(&path).ok_or_else(none)?;
     let has =
         |name, what: &str| headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|v| v.contains(what));
-    // Asked for anew each time, so that an upgrade shows at once; the answer is nearly always 304.
-    let head = [
-        (ETAG, format!("W/\"{}\"", sent.tag)),
-        (CACHE_CONTROL, "no-cache".into()),
-        (VARY, ACCEPT_ENCODING.to_string()),
-    ];
+    // Asked for anew each time, so that an upgrade shows at once, and nearly always answered 304; unless the address names the content.
+    let kept = if version.v.as_ref() == Some(&sent.tag) { IMMUTABLE } else { "no-cache" };
+    let head =
+        [(ETAG, format!("W/\"{}\"", sent.tag)), (CACHE_CONTROL, kept.into()), (VARY, ACCEPT_ENCODING.to_string())];
     if has(IF_NONE_MATCH, &sent.tag) {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }

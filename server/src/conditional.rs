@@ -3,7 +3,7 @@
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
 };
 use axum::http::{Extensions, HeaderMap, Method, StatusCode, Version};
 use axum::middleware::Next;
@@ -14,6 +14,26 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 /// `Cache-Control` of what never changes at its address.
 pub(crate) const IMMUTABLE: &str = "private, max-age=31536000, immutable";
+
+/// `Cache-Control` of what is kept, but asked for anew each time.
+pub(crate) const ASKED_ANEW: &str = "private, no-cache";
+
+/// The tag of an answer by a hash of what is in it. Weak: gzip may make other bytes of the same answer.
+pub(crate) fn weak(hash: &[u8]) -> String {
+    hash.iter().take(8).fold("W/\"".to_string(), |mut tag, byte| {
+        let _ = write!(tag, "{byte:02x}");
+        tag
+    }) + "\""
+}
+
+/// Whether the reader has the answer of that tag.
+pub(crate) fn known(headers: &HeaderMap, tag: &str) -> bool {
+    headers.get(IF_NONE_MATCH).is_some_and(|tags| is_among(tag, tags))
+}
+
+fn is_among(tag: &str, tags: &HeaderValue) -> bool {
+    tags.to_str().is_ok_and(|tags| tags == "*" || tags.contains(&tag[2..]))
+}
 
 /// Middleware: gives every answer that is whole in memory an `ETag`, and answers 304 where the reader has it.
 pub(crate) async fn answer(request: Request, next: Next) -> Response {
@@ -26,21 +46,12 @@ pub(crate) async fn answer(request: Request, next: Next) -> Response {
     let Ok(bytes) = to_bytes(body, usize::MAX).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let hash = Sha256::digest(&bytes);
-    // Weak: gzip may make other bytes of the same answer.
-    let tag = hash.iter().take(8).fold("W/\"".to_string(), |mut tag, byte| {
-        let _ = write!(tag, "{byte:02x}");
-        tag
-    }) + "\"";
-    let known = known
-        .as_ref()
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|tags| tags == "*" || tags.contains(&tag[2..]));
+    let tag = weak(&Sha256::digest(&bytes));
+    let known = known.is_some_and(|tags| is_among(&tag, &tags));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(ETAG, tag);
     }
-    // Kept, but asked for anew each time.
-    parts.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    parts.headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(ASKED_ANEW));
     if !known {
         return Response::from_parts(parts, Body::from(bytes));
     }
@@ -58,13 +69,14 @@ pub(crate) fn pays() -> impl Predicate {
     SizeAbove::new(SMALLEST).and(shrinks)
 }
 
-/// Whether gzip pays: for text, but not for a stream, whose events must not wait for a full block, and not for a download,
-/// whose parts are asked for by the bytes of the file.
+/// Whether gzip pays: for text, but not for a stream, whose events must not wait for a full block, not for a file whose parts
+/// are asked for by its bytes, and not for a page to take away, most of which is compressed already.
 fn shrinks(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let text = kind.starts_with("text/") && !kind.starts_with("text/event-stream");
     let text = text || kind.starts_with("application/json") || kind.starts_with("image/svg");
-    text && !headers.contains_key(CONTENT_DISPOSITION)
+    let table = kind.starts_with("text/csv") && !headers.contains_key(ACCEPT_RANGES);
+    text && (table || !headers.contains_key(CONTENT_DISPOSITION))
 }
 
 #[cfg(test)]
@@ -72,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_shrinks_but_neither_streams_nor_downloads() {
+    fn text_shrinks_but_neither_streams_nor_files_to_take_away() {
         let shrinks_as = |pairs: &[(axum::http::HeaderName, &'static str)]| {
             let headers = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
             shrinks(StatusCode::OK, Version::HTTP_11, &headers.collect(), &Extensions::new())
@@ -81,6 +93,12 @@ mod tests {
         assert!(shrinks_as(&[(CONTENT_TYPE, "text/javascript; charset=utf-8")]));
         assert!(!shrinks_as(&[(CONTENT_TYPE, "text/event-stream")]));
         assert!(!shrinks_as(&[(CONTENT_TYPE, "application/octet-stream")]));
-        assert!(!shrinks_as(&[(CONTENT_TYPE, "text/csv"), (CONTENT_DISPOSITION, "attachment")]));
+        assert!(shrinks_as(&[(CONTENT_TYPE, "text/csv"), (CONTENT_DISPOSITION, "attachment")]));
+        assert!(!shrinks_as(&[
+            (CONTENT_TYPE, "text/csv"),
+            (CONTENT_DISPOSITION, "attachment"),
+            (ACCEPT_RANGES, "bytes")
+        ]));
+        assert!(!shrinks_as(&[(CONTENT_TYPE, "text/html"), (CONTENT_DISPOSITION, "attachment")]));
     }
 }

@@ -134,10 +134,10 @@ fn diff(states: &[RunState], at: At) -> Diff {
         known("data", &|s| json!(s.summary.data_name)),
         known("data_digest", &|s| json!(s.data.as_ref().map(|data| &data.digest))),
         known("device_used", &|s| json!(s.summary.device)),
-        known("threads", &|s| json!(s.threads)),
-        known("host", &|s| json!(s.host)),
-        known("version", &|s| json!(s.version)),
-        known("commit", &|s| json!(s.commit)),
+        known("threads", &|s| json!(s.summary.threads)),
+        known("host", &|s| json!(s.summary.host)),
+        known("version", &|s| json!(s.summary.version)),
+        known("commit", &|s| json!(s.summary.commit)),
     ];
     let matrices = states.iter().map(|state| Some(shares(report(state, at)?))).collect::<Vec<_>>();
     let less = |(a, b): ([[f64; CLASSES]; CLASSES], [[f64; CLASSES]; CLASSES])| -> [[f64; CLASSES]; CLASSES] {

@@ -4,14 +4,16 @@
 //! A run's own fields stand here; those of its spec and its metrics follow from the trainer's tables, so that a field or a
 //! metric added there can be found, sorted by and shown at once.
 
+mod own;
+
 use crate::pages::field_label;
-use crate::runs::now_ms;
-use crate::state::{Status, Summary};
+use crate::state::Summary;
+use own::own;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::OnceLock;
-use trainer::measure::METRICS;
-use trainer::spec::{self, Distance, Network, SpecValue, Variant};
+use trainer::measure::{METRICS, MILESTONES, Metric};
+use trainer::spec::{self, SpecValue};
 
 /// What kind of value a field has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,6 +83,7 @@ enum Source {
     Spec(&'static str),
     Last(&'static str),
     Best(&'static str),
+    Reached(&'static str),
 }
 
 /// The columns that the table of runs shows unless told otherwise.
@@ -116,27 +119,13 @@ impl Field {
             },
             Source::Last(name) => number(run.metrics.get(name).map(|figure| figure.last)),
             Source::Best(name) => number(run.metrics.get(name).and_then(|figure| figure.best)),
+            Source::Reached(name) => number(run.reached.get(name).copied().map(f64::from)),
         }
     }
 }
 
 fn number<'a>(number: Option<f64>) -> Value<'a> {
     number.map_or(Value::None, Value::Number)
-}
-
-fn text(text: Option<&str>) -> Value<'_> {
-    text.filter(|text| !text.is_empty()).map_or(Value::None, |text| Value::Text(text.into()))
-}
-
-fn time<'a>(time_ms: Option<u64>) -> Value<'a> {
-    time_ms.map_or(Value::None, Value::Time)
-}
-
-/// Seconds from the start of training to its end, or until now.
-fn duration(run: &Summary) -> Value<'_> {
-    let until = if run.status.is_over() { run.ended_ms } else { Some(now_ms()) };
-    let spent = run.started_ms.zip(until).map(|(from, until)| until.saturating_sub(from) as f64 / 1000.0);
-    number(spent)
 }
 
 /// Every field, in the order in which people think of them.
@@ -159,19 +148,23 @@ pub fn fields() -> &'static [Field] {
             let field = simple(f.name, field_label(f.name), kind, f.help, Source::Spec(f.name));
             add(Field { values, path: Some(format!("spec.{}", f.name)), ..field });
         }
+        let measured = |m: &'static Metric, name: String, label: String, path, source| Field {
+            unit: m.unit,
+            higher_is_better: m.higher_is_better,
+            path: Some(path),
+            ..simple(name, label, Kind::Number, m.help, source)
+        };
         for m in METRICS {
-            let field = |name: String, label: String, path, source| Field {
-                unit: m.unit,
-                higher_is_better: m.higher_is_better,
-                path: Some(path),
-                ..simple(name, label, Kind::Number, m.help, source)
-            };
             let last = format!("metrics.{}.last", m.name);
-            add(field(m.name.into(), m.label.into(), last, Source::Last(m.name)));
+            add(measured(m, m.name.into(), m.label.into(), last, Source::Last(m.name)));
             if m.higher_is_better.is_some() {
-                let best = format!("metrics.{}.best", m.name);
-                add(field(format!("best_{}", m.name), format!("Best {}", lower(m.label)), best, Source::Best(m.name)));
+                let (name, label) = (format!("best_{}", m.name), format!("Best {}", lower(m.label)));
+                add(measured(m, name, label, format!("metrics.{}.best", m.name), Source::Best(m.name)));
             }
+        }
+        for m in MILESTONES.iter().map(|milestone| &milestone.metric) {
+            let path = format!("reached.{}", m.name);
+            add(measured(m, m.name.into(), m.label.into(), path, Source::Reached(m.name)));
         }
         all
     })
@@ -201,138 +194,6 @@ fn simple(
         path: None,
         source,
     }
-}
-
-fn own() -> Vec<Field> {
-    let own = |name: &'static str,
-               path: &str,
-               label: &'static str,
-               kind,
-               help: &'static str,
-               read: fn(&Summary) -> Value<'_>| Field {
-        path: Some(path.into()),
-        ..simple(name, label, kind, help, Source::Own(read))
-    };
-    let words = |field: Field, values| Field { values, ..field };
-    let or = |field: Field, aliases| Field { aliases, ..field };
-    let measured = |field: Field, unit, higher| Field { unit, higher_is_better: Some(higher), ..field };
-    use Kind::{Curve, Flag, Number, Tags, Text, Time, Word};
-    vec![
-        words(
-            own("status", "status", "Status", Word, "Where the run stands.", |r| text(Some(r.status.word()))),
-            &Status::WORDS,
-        ),
-        own("name", "name", "Name", Text, "Its name for people.", |r| text(Some(&r.name))),
-        words(
-            own("variant", "variant", "Variant", Word, "The named combination of network and distance.", |r| {
-                text(r.variant.map(Variant::word))
-            }),
-            Variant::WORDS,
-        ),
-        words(
-            own("network", "network", "Network", Word, "Depth of the network.", |r| text(Some(r.network.word()))),
-            Network::WORDS,
-        ),
-        words(
-            or(
-                own("distance", "distance", "Loss", Word, "Distance of the center loss.", |r| {
-                    text(Some(r.distance.word()))
-                }),
-                &["loss"],
-            ),
-            Distance::WORDS,
-        ),
-        own("data", "data_name", "Data set", Text, "The images it saw.", |r| text(r.data_name.as_deref())),
-        own("seed", "seed", "Seed", Number, "Decides initial weights, centers and image order.", |r| {
-            Value::Number(r.seed as f64)
-        }),
-        own("epoch", "epoch", "Epochs done", Number, "Epochs done so far.", |r| Value::Number(r.epoch.into())),
-        measured(
-            or(
-                own(
-                    "best_test_accuracy",
-                    "best_test_accuracy",
-                    "Best accuracy",
-                    Number,
-                    "Best test accuracy of all epochs.",
-                    |r| number(r.best_test_accuracy),
-                ),
-                &["best_accuracy"],
-            ),
-            "",
-            true,
-        ),
-        measured(
-            or(
-                own("test_accuracy", "test_accuracy", "Accuracy", Number, "Test accuracy after the last epoch.", |r| {
-                    number(r.test_accuracy)
-                }),
-                &["accuracy"],
-            ),
-            "",
-            true,
-        ),
-        own(
-            "accuracy_curve",
-            "curves.test_accuracy",
-            "Accuracy, course",
-            Curve,
-            "Test accuracy, epoch by epoch.",
-            |_| Value::None,
-        ),
-        measured(
-            own("train_loss", "train_loss", "Training loss", Number, "Of the last epoch, or of the last steps.", |r| {
-                number(r.train_loss)
-            }),
-            "nats",
-            false,
-        ),
-        own("loss_curve", "curves.train_loss", "Loss, course", Curve, "Training loss, epoch by epoch.", |_| {
-            Value::None
-        }),
-        measured(
-            own("images_per_s", "images_per_s", "Speed", Number, "Training images a second.", |r| {
-                number(r.images_per_s)
-            }),
-            "images/s",
-            true,
-        ),
-        Field {
-            unit: "s",
-            ..simple(
-                "duration",
-                "Duration",
-                Number,
-                "From the start of training to its end, or until now.",
-                Source::Own(duration),
-            )
-        },
-        or(
-            own("created", "created_ms", "Created", Time, "When it was accepted.", |r| Value::Time(r.created_ms)),
-            &["created_ms"],
-        ),
-        or(
-            own("started", "started_ms", "Started", Time, "When training began.", |r| time(r.started_ms)),
-            &["started_ms"],
-        ),
-        or(own("ended", "ended_ms", "Ended", Time, "When it ended.", |r| time(r.ended_ms)), &["ended_ms"]),
-        or(
-            own("tags", "tags", "Tags", Tags, "Words to find it by.", |r| match r.tags.as_slice() {
-                [] => Value::None,
-                tags => Value::Tags(tags),
-            }),
-            &["tag"],
-        ),
-        own("notes", "notes", "Notes", Text, "What somebody noted about it.", |r| text(Some(&r.notes))),
-        own("archived", "archived", "Archived", Flag, "Whether lists leave it out.", |r| Value::Flag(r.archived)),
-        own("reason", "reason", "Reason", Text, "Why it ended, unless it finished.", |r| text(r.reason.as_deref())),
-        own("device", "device", "Device", Text, "The device in use.", |r| text(r.device.as_deref())),
-        own("comparison", "comparison", "Comparison", Text, "The comparison it belongs to.", |r| {
-            text(r.comparison.as_deref())
-        }),
-        own("sweep", "sweep", "Sweep", Text, "The sweep it belongs to, by its id.", |r| text(r.sweep.as_deref())),
-        own("id", "id", "Id", Text, "Its id.", |r| Value::Text(r.id.to_string().into())),
-    ]
 }
 
 /// The field of that name or alias, in whatever case.
@@ -381,7 +242,7 @@ mod tests {
         for column in USUAL_COLUMNS {
             assert!(field(column).is_some(), "{column}");
         }
-        for name in ["batch_size", "best_test_loss", "Accuracy", "learning_rate", "tag"] {
+        for name in ["batch_size", "best_test_loss", "Accuracy", "learning_rate", "tag", "epochs_to_98", "host"] {
             assert!(field(name).is_some(), "{name}");
         }
         assert!(field("best_learning_rate").is_none(), "neither way is better");

@@ -5,22 +5,31 @@
 //! across sites (hence `Origin` and `Sec-Fetch-Site` on whatever changes something).
 
 use crate::App;
+use crate::assets;
 use crate::config::Config;
 use crate::error::Error;
 use axum::extract::{Request, State};
 use axum::http::HeaderValue;
-use axum::http::header::{HOST, HeaderName, ORIGIN};
+use axum::http::header::{CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest, Sha256};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-const HEADERS: [(&str, &str); 7] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; \
-         font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    ),
+/// Of scripts within a page, the one that every page has.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let head = BASE64_STANDARD.encode(Sha256::digest(assets::head()));
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'sha256-{head}'; style-src 'self'; img-src 'self' blob: data:; \
+         connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+const HEADERS: [(&str, &str); 6] = [
     ("x-content-type-options", "nosniff"),
     // Not `no-referrer`: a browser would send our own forms with `Origin: null`, which `check` refuses.
     ("referrer-policy", "same-origin"),
@@ -41,8 +50,9 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
 /// Middleware: tells the browser what our pages may do.
 pub(crate) async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    // A stricter policy of the answer's own stays.
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert_with(|| POLICY.clone());
     for (name, value) in HEADERS {
-        // A stricter policy of the answer's own stays.
         response.headers_mut().entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
     }
     response

@@ -129,6 +129,8 @@ pub struct App {
     pub monitor: Monitor,
     /// The courses of runs that are over, as far as groups and claims asked for them.
     pub(crate) courses: groups::Courses,
+    /// The facets of all runs.
+    pub(crate) facets: listing::KeptFacets,
     /// Networks that look at drawings.
     pub(crate) networks: predict::Networks,
     /// How far the server's own end is.

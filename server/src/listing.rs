@@ -21,7 +21,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use csv::{columns, csv, csv_head};
-pub use facets::{Facet, FacetValue, facets};
+pub(crate) use facets::KeptFacets;
+pub use facets::{Facet, FacetValue};
 pub use order::{Cursor, Sort};
 pub use paging::Paging;
 

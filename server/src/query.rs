@@ -80,6 +80,11 @@ impl Query {
         Ok(Query { source: source.into(), parts, loose, hides_archived: !named.contains(&"archived") })
     }
 
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// Whether a run is meant.
     pub fn matches(&self, run: &Summary) -> bool {
         !(self.hides_archived && run.archived) && self.parts.iter().all(|(node, _)| node.holds(run))

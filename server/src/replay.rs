@@ -140,7 +140,7 @@ fn self_contained(page: &str) -> String {
     let mut out = String::with_capacity(page.len() + 500_000);
     for line in head.lines() {
         // The template names one file a line.
-        let path = line.split_once("\"/static/").and_then(|(_, rest)| Some(rest.split_once('"')?.0));
+        let path = line.split_once("\"/static/").and_then(|(_, rest)| rest.split(['"', '?']).next());
         match path {
             None => out.push_str(line),
             Some("js/main.js") => {

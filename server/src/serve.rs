@@ -118,6 +118,7 @@ impl Server {
             turns: Arc::new(Semaphore::new(CLAIMS)),
             monitor,
             courses: Default::default(),
+            facets: Default::default(),
             networks: Default::default(),
             phase: watch::Sender::new(Phase::Up),
         });

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use trainer::checkpoint;
 use trainer::event::{DataInfo, DeviceMemory, Edit, EpochReport, Fork, Progress, RunEvent, Start};
 use trainer::measure::reached;
-use trainer::spec::Precision;
 
 pub use summary::{Status, Summary};
 
@@ -60,20 +59,8 @@ pub struct RunState {
     pub train_images: Option<usize>,
     /// Steps of one epoch.
     pub steps_per_epoch: Option<usize>,
-    /// Trainable numbers of the network.
-    pub parameters: Option<usize>,
-    /// The precision in use.
-    pub precision: Option<Precision>,
     /// A GPU's memory when training began.
     pub device_memory: Option<DeviceMemory>,
-    /// Version of the program that trained.
-    pub version: Option<String>,
-    /// Commit it was built from, `+changes` behind it where the checkout held more.
-    pub commit: Option<String>,
-    /// Name of the machine that trained.
-    pub host: Option<String>,
-    /// Threads that computed.
-    pub threads: Option<usize>,
     /// The epochs done, in order.
     pub history: Vec<EpochReport>,
     /// Every sign of life, in order.
@@ -163,6 +150,12 @@ impl RunState {
             data_name: None,
             data_digest: None,
             device: None,
+            precision: None,
+            parameters: None,
+            version: None,
+            commit: None,
+            host: None,
+            threads: None,
             test_accuracy: None,
             best_test_accuracy: None,
             reached: BTreeMap::new(),
@@ -189,13 +182,7 @@ impl RunState {
             data: None,
             train_images: None,
             steps_per_epoch: None,
-            parameters: None,
-            precision: None,
             device_memory: None,
-            version: None,
-            commit: None,
-            host: None,
-            threads: None,
             history: Vec::new(),
             progress: Vec::new(),
             files: fork.iter().map(start).collect(),
@@ -241,19 +228,11 @@ impl RunState {
         self.summary.status = Status::Running;
         self.summary.started_ms.get_or_insert(time_ms);
         self.summary.steps = start.steps_per_epoch;
-        self.summary.data_name = Some(start.data.name.clone());
-        self.summary.data_digest = Some(start.data.digest.clone());
-        self.summary.device = Some(start.device.clone());
+        self.summary.seen(start);
         self.data = Some(start.data.clone());
         self.train_images = Some(start.train_images);
         self.steps_per_epoch = Some(start.steps_per_epoch);
-        self.parameters = Some(start.parameters);
-        self.precision = start.precision;
         self.device_memory = start.device_memory;
-        self.version = Some(start.version.clone());
-        self.commit = start.commit.clone();
-        self.host = start.host.clone();
-        self.threads = start.threads;
     }
 
     fn epoch(&mut self, report: &EpochReport) {

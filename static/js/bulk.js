@@ -3,6 +3,7 @@
 import { h, say } from "./dom.js";
 import { grouped } from "./format.js";
 import { hasEnded } from "./fold.js";
+import { askFor } from "./ask-dialog.js";
 import { commonTags, edit, forEach, retagged, tagsFrom } from "./edits.js";
 import { ask } from "./row-source.js";
 import { offerUndo } from "./undo.js";
@@ -10,14 +11,17 @@ import { offerUndo } from "./undo.js";
 const MOST_COMPARED = 6;
 const MOST_GROUPED = 100;
 const MOST_EXPORTED = 500;
+/** As many as can be started again by one press of a button. */
+const MOST_REPEATED = 50;
 
 const plural = (n, one = "run") => `${grouped(n)} ${one}${n === 1 ? "" : "s"}`;
 
 /** Why some of the buttons are off for so many runs; empty where none is. Pure. */
 export function whyNot(count) {
-  if (count > MOST_GROUPED) return `Group takes at most ${MOST_GROUPED}, Compare and Differences at most ${MOST_COMPARED}`;
-  if (count > MOST_COMPARED) return `Compare and Differences take at most ${MOST_COMPARED}`;
-  return count === 1 ? "Differences and Group take several" : "";
+  if (count === 1) return "Differences and Group take several";
+  const most = { Group: MOST_GROUPED, Repeat: MOST_REPEATED, "Compare and Differences": MOST_COMPARED };
+  const off = Object.entries(most).filter(([, most]) => count > most);
+  return off.length ? `At most: ${off.map(([what, most]) => `${what} ${most}`).join(", ")}` : "";
 }
 
 export class BulkBar {
@@ -48,7 +52,9 @@ export class BulkBar {
       link("Compare", takes(1, MOST_COMPARED, "/compare")),
       link("Differences", takes(2, MOST_COMPARED, "/diff"), { title: "settings, metrics and confusions side by side" }),
       link("Group", takes(2, MOST_GROUPED, "/groups"), { title: "means and curves by what they differ in" }),
-      link("Repeat", ids.length === 1 ? `/?from=${ids[0]}#new` : null, { title: ids.length > 1 ? "one run at a time" : "opens the form filled from this run" }),
+      ids.length === 1
+        ? link("Repeat", `/?from=${ids[0]}#new`, { title: "opens the form filled from this run" })
+        : button("Repeat…", () => this.#repeat(), { title: "starts them again", disabled: ids.length > MOST_REPEATED }),
       link("CSV", ids.length <= MOST_EXPORTED ? `/runs?format=csv&ids=${ids.join()}` : null, { download: "", title: ids.length > MOST_EXPORTED ? `at most ${MOST_EXPORTED} by hand; CSV above the table takes all that match` : null }),
       button("Tags…", () => this.tag()),
       all && known.every((run) => run.archived) ? button("Unarchive", () => this.#archive(false)) : button("Archive", () => this.#archive(true)),
@@ -81,6 +87,12 @@ export class BulkBar {
     };
   }
 
+  async #repeat() {
+    const runs = await this.#on.runs();
+    const { repeatRuns } = await import("./repeat.js");
+    await repeatRuns(runs, this.#count("Starting", runs.length));
+  }
+
   async #archive(archived) {
     const runs = (await this.#on.runs()).filter((run) => run.archived !== archived);
     const said = `${archived ? "Archived" : "Unarchived"} ${plural(runs.length)}.`;
@@ -106,23 +118,14 @@ export class BulkBar {
   async tag() {
     const runs = await this.#on.runs();
     const before = commonTags(runs);
-    const field = h("input", { type: "text", "aria-label": "Tags, separated by commas", autocomplete: "off", placeholder: "paper, baseline" });
-    field.value = before.join(", ");
-    const form = h(
-      "form",
-      { method: "dialog" },
-      h("h2", {}, `Tags of ${plural(runs.length)}`),
-      h("p", { class: "muted" }, runs.length > 1 ? "Those that all of them have, separated by commas. Tags that only some have stay." : "Separated by commas."),
-      field,
-      h("menu", {}, h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"), h("button", { class: "primary", value: "save" }, "Save")),
-    );
-    const dialog = h("dialog", { class: "small-dialog", "aria-label": "Tags" }, form);
-    document.body.append(dialog);
-    dialog.showModal();
-    await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-    dialog.remove();
-    if (dialog.returnValue !== "save") return;
-    const after = tagsFrom(field.value);
+    const asked = await askFor({
+      title: `Tags of ${plural(runs.length)}`,
+      text: runs.length > 1 ? "Those that all of them have, separated by commas. Tags that only some have stay." : "Separated by commas.",
+      fields: [{ name: "tags", "aria-label": "Tags, separated by commas", value: before.join(", "), placeholder: "paper, baseline" }],
+      go: "Save",
+    });
+    if (!asked) return;
+    const after = tagsFrom(asked.tags);
     const edits = runs.map((run) => ({ run, changes: { tags: retagged(run.tags, before, after) } }));
     const changed = edits.filter(({ run, changes }) => changes.tags.join() !== run.tags.join());
     if (changed.length) await edit(changed, `Tagged ${plural(changed.length)}.`, this.#on.seen, this.#count("Tagging", changed.length));

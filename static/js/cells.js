@@ -50,6 +50,14 @@ export function cellKey(field, run) {
   return cellText(field, run);
 }
 
+/**
+ * What decides where a run stands among others, and whether it does: what they are sorted by, and, where a query picks them, the
+ * epochs and edits that it may look at. Pure.
+ */
+export function placeOf(field, query, run) {
+  return JSON.stringify([field && valueOf(field, run, 0), query && [run.epoch, run.name, run.tags, run.notes]]);
+}
+
 /** The content of a cell. */
 export function cellContent(field, run) {
   const text = cellText(field, run);

@@ -11,7 +11,7 @@ export const NARROW_NAME = 150;
 export const LEAST_WIDTH = 48;
 export const MOST_WIDTH = 600;
 
-const WIDTHS = { status: 114, name: 200, variant: 74, network: 80, distance: 82, data: 130, seed: 60, epoch: 108, best_test_accuracy: 132, duration: 100, tags: 112, notes: 240, id: 300, sweep: 300, comparison: 300, images_per_s: 84 };
+const WIDTHS = { status: 114, name: 200, variant: 74, network: 80, distance: 82, data: 130, seed: 56, epoch: 100, best_test_accuracy: 132, duration: 96, tags: 104, accuracy_curve: 120, notes: 240, id: 300, sweep: 300, comparison: 300, images_per_s: 84 };
 const KIND_WIDTHS = { number: 104, time: 148, curve: 96, flag: 84, tags: 112, text: 150, word: 96 };
 
 /** How wide a column is, in CSS pixels: as chosen, or as its field usually is. */
@@ -43,7 +43,14 @@ export function moved(list, from, to) {
 export function readAddress(search, known) {
   const asked = new URLSearchParams(search);
   const columns = (asked.get("columns") ?? "").split(",").filter((name) => known.has(name));
-  return { query: asked.get("query") ?? "", sort: asked.get("sort") ?? "", columns: columns.length ? columns : null };
+  return { query: asked.get("query") ?? "", sort: sortOf(asked.get("sort") ?? "", known), columns: columns.length ? columns : null };
+}
+
+/** A sort by the field's own name, where it has others. */
+function sortOf(sort, known) {
+  const name = sort.replace(/^-/, "");
+  const field = [...known.values()].find((one) => one.aliases.includes(name));
+  return field ? sort.replace(name, field.name) : sort;
 }
 
 /** The address of a view; `columns` null or usual ones are left out. */

@@ -25,6 +25,8 @@ const runForm = document.querySelector("[data-run-form]");
 if (runForm) import("./run-form.js").then(({ enhanceForm }) => enhanceForm(runForm));
 const picks = document.querySelector("[data-picks]");
 if (picks) import("./picks.js").then(({ keepPicks }) => keepPicks(picks));
+const trash = document.querySelector("[data-trash]");
+if (trash) import("./trash-page.js").then(({ keepTrash }) => keepTrash(trash));
 const grouped = document.querySelector("[data-groups]");
 if (grouped) import("./groups.js").then(({ keepGroups }) => keepGroups(grouped, showConnection));
 

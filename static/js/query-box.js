@@ -2,9 +2,11 @@
 
 import { h, role } from "./dom.js";
 import { complete } from "./completion.js";
+import { forgetQueries, recentQueries } from "./recent.js";
 
 const REST_MS = 120;
 const COMPLAIN_MS = 700;
+const MOST_RECENT = 6; // of those that are kept
 
 export class QueryBox {
   #input;
@@ -16,7 +18,7 @@ export class QueryBox {
   #timer = 0;
   #complaint = 0;
 
-  /** `on`: changed(query); `fields()` and `values(name)`: see completion.js. */
+  /** `on`: changed(query); `used(query)`, once the reader has left it; `fields()` and `values(name)`: see completion.js. */
   constructor(form, on) {
     this.#on = on;
     this.#input = form.querySelector("input[name=query]");
@@ -32,7 +34,7 @@ export class QueryBox {
     });
     input.addEventListener("keydown", (event) => this.#key(event));
     input.addEventListener("click", () => this.#offer());
-    input.addEventListener("blur", () => this.#close());
+    input.addEventListener("blur", () => (this.#close(), on.used(input.value.trim())));
     const help = form.querySelector("details");
     addEventListener("pointerdown", (event) => !help.contains(event.target) && (help.open = false));
     help.addEventListener("keydown", (event) => {
@@ -45,6 +47,7 @@ export class QueryBox {
       this.#close();
       clearTimeout(this.#timer);
       on.changed(input.value);
+      on.used(input.value.trim());
     });
   }
 
@@ -87,12 +90,13 @@ export class QueryBox {
   #offer() {
     const input = this.#input;
     this.#items = complete(input.value, input.selectionStart ?? input.value.length, this.#on.fields(), this.#on.values);
+    if (!input.value.trim()) this.#items.items.unshift(...this.#recent());
     this.#chosen = -1;
     const options = this.#items.items.map((item, i) =>
       h(
         "li",
-        { role: "option", id: `completion-${i}`, "aria-selected": "false", onpointerdown: (event) => (event.preventDefault(), this.#take(i)) },
-        h("code", {}, item.text),
+        { role: "option", class: item.recent ? "recent" : null, id: `completion-${i}`, "aria-selected": "false", onpointerdown: (event) => (event.preventDefault(), this.#take(i)) },
+        item.forget ? null : h("code", {}, item.text),
         h("small", {}, item.help),
       ),
     );
@@ -100,6 +104,12 @@ export class QueryBox {
     this.#list.hidden = options.length === 0;
     input.setAttribute("aria-expanded", String(options.length > 0));
     input.removeAttribute("aria-activedescendant");
+  }
+
+  /** The filters that were used lately, and what forgets them. */
+  #recent() {
+    const recent = recentQueries().slice(0, MOST_RECENT).map((text) => ({ text, help: "used lately", recent: true }));
+    return recent.length ? [...recent, { text: "", help: "Forget these", recent: true, forget: true }] : [];
   }
 
   #choose(index) {
@@ -112,7 +122,9 @@ export class QueryBox {
 
   #take(index) {
     const { from, to, items } = this.#items;
-    const text = items[index].text + (items[index].text === "(" ? "" : " ");
+    const { text: taken, recent, forget } = items[index];
+    if (forget) return forgetQueries(), this.#offer();
+    const text = taken + (recent || taken === "(" ? "" : " ");
     this.#input.setRangeText(text, from, to, "end");
     this.#input.dispatchEvent(new Event("input"));
   }

@@ -47,7 +47,7 @@ export class RowSource {
   #blocks = new Map();
   #abort = new AbortController();
 
-  /** `view`: {query, sort}. Rows already known by id may be taken over from another source. */
+  /** `view`: {query, sort, place: what a run's place among the rows depends on, as a text}. Rows already known by id may be taken over from another source. */
   constructor(view, known = null) {
     this.#view = view;
     if (known) this.#rows = known.#rows;
@@ -110,6 +110,12 @@ export class RowSource {
       for (const run of runs) this.take(run);
     }
     return ids.map((id) => this.#rows.get(id)).filter(Boolean);
+  }
+
+  /** Whether a summary that is about to be taken in may move its row. */
+  moves(run) {
+    const before = this.#rows.get(run.id);
+    return Boolean(before) && isAsNew(before, run) && this.#view.place(before) !== this.#view.place(run);
   }
 
   /** Takes in a summary of a run, whether or not it has a row here; an older one than is known is left. True where it is news. */

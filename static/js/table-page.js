@@ -3,12 +3,14 @@
 import { h, role, say } from "./dom.js";
 import { grouped } from "./format.js";
 import { BulkBar } from "./bulk.js";
+import { placeOf } from "./cells.js";
 import { NARROW, NARROW_NAME, USUAL, readAddress, readStored, writeAddress } from "./columns.js";
 import { openColumnDialog } from "./column-dialog.js";
 import { EDITABLE, edit } from "./edits.js";
 import { showFacets } from "./facets.js";
 import { editInPlace } from "./in-place.js";
 import { QueryBox } from "./query-box.js";
+import { rememberQuery } from "./recent.js";
 import { RowPicks } from "./row-picks.js";
 import { Refused, RowSource, ask } from "./row-source.js";
 import { RowView } from "./row-view.js";
@@ -17,13 +19,15 @@ import { followSummaries } from "./summaries.js";
 
 const STORE = "runs-table";
 const REFRESH_MS = 600;
+/** Rows go to other places at most so often, and not within so long after the reader's hand was on them. */
+const SETTLE_MS = 1500;
 
 export class TablePage {
   #root;
   #fields = [];
   #byName = new Map();
   #state = { query: "", sort: "", columns: null, widths: {} };
-  #source = new RowSource({ query: "", sort: "" });
+  #source = new RowSource({ query: "", sort: "", place: () => "" });
   /** The one that takes its place once its rows are there. */
   #next = null;
   #view;
@@ -33,6 +37,8 @@ export class TablePage {
   #bulk;
   #facets = [];
   #refresh = 0;
+  #settling = 0;
+  #touched = -SETTLE_MS;
   #editor = null;
   /** Whether the query can't be understood: nothing is asked for with it. */
   #broken = false;
@@ -53,9 +59,10 @@ export class TablePage {
     const stored = readStored(storedText(), this.#byName);
     const asked = readAddress(location.search, this.#byName);
     this.#state = { ...asked, columns: asked.columns ?? stored.columns, widths: stored.widths };
-    this.#source = new RowSource(this.#state);
+    this.#source = new RowSource(this.#asked);
     this.#box = new QueryBox(role(root, "filter"), {
       changed: (query) => this.set({ query: query.trim() }),
+      used: (query) => query === this.#state.query && this.#remember(),
       fields: () => this.#fields,
       values: (name) => (this.#facets.find((facet) => facet.field === name)?.values ?? []).map(({ value }) => value),
     });
@@ -92,6 +99,13 @@ export class TablePage {
     setInterval(() => document.hidden || this.#view.draw(), 5000);
   }
 
+  /** What the rows are asked for by. */
+  get #asked() {
+    const { query, sort } = this.#state;
+    const field = this.#byName.get(sort.replace(/^-/, ""));
+    return { query, sort, place: (run) => placeOf(field, query, run) };
+  }
+
   get #widths() {
     return innerWidth <= 760 ? { name: NARROW_NAME, ...this.#state.widths } : this.#state.widths;
   }
@@ -125,9 +139,9 @@ export class TablePage {
     if (!this.#view) return; // The first rows are on their way; they are asked for with what is known then.
     const mine = ++this.#loads;
     if (!(await this.#makesSense()) || mine !== this.#loads) return;
-    const next = (this.#next = new RowSource(this.#state, known));
+    const next = (this.#next = new RowSource(this.#asked, known));
     const grid = role(this.#root, "grid");
-    grid.setAttribute("aria-busy", "true");
+    if (fromTop) grid.setAttribute("aria-busy", "true"); // Nobody waits for what comes by itself.
     const { index, beyond } = this.#view.top;
     const anchor = this.#source.at(index)?.id;
     const active = this.#source.at(this.#view.active)?.id;
@@ -198,6 +212,13 @@ export class TablePage {
   #ask(query) {
     this.#box.value = query;
     this.set({ query });
+    this.#remember();
+  }
+
+  /** What is asked for is offered again one day. */
+  async #remember() {
+    const { query } = this.#state;
+    if (await this.#makesSense()) rememberQuery(query);
   }
 
   async #loadFacets() {
@@ -212,17 +233,34 @@ export class TablePage {
     showFacets(role(this.#root, "facets"), facets, this.#state, (query) => this.#ask(query));
   }
 
-  /** Takes in what changed; rows of runs that are new, gone or in another status come to their places a moment later. */
+  /**
+   * Takes in what changed; rows of runs that are new, gone or in another status come to their places a moment later, others once
+   * nobody is at work on the table.
+   */
   #take(runs, gone) {
     const sources = [this.#source, this.#next].filter(Boolean);
-    let stale = gone.length > 0;
-    for (const run of runs) for (const source of sources) stale = source.take(run) || stale;
+    let [stale, moved] = [gone.length > 0, false];
+    for (const run of runs)
+      for (const source of sources) {
+        moved = source.moves(run) || moved;
+        stale = source.take(run) || stale;
+      }
     for (const source of sources) source.forget(gone);
     this.#picks.forget(gone);
     this.#tick();
     this.#view.draw();
     this.#bulk.update();
     if (stale) this.#refresh ||= setTimeout(() => ((this.#refresh = 0), this.#reload(false)), REFRESH_MS);
+    else if (moved) this.#settle();
+  }
+
+  /** Loads the order anew, but not under the reader's hand: who is about to click on a row, or edits one, must not meet another. */
+  #settle() {
+    this.#settling ||= setTimeout(() => {
+      this.#settling = 0;
+      if (this.#editor || performance.now() - this.#touched < SETTLE_MS) this.#settle();
+      else this.#reload(false);
+    }, SETTLE_MS);
   }
 
   #showHead() {
@@ -338,6 +376,7 @@ export class TablePage {
       this.#box.value = asked.query;
       this.set({ ...asked, columns: asked.columns ?? this.#state.columns });
     });
+    for (const type of ["pointermove", "pointerdown", "wheel", "keydown"]) scroller.addEventListener(type, () => (this.#touched = performance.now()), { passive: true });
     scroller.addEventListener("scroll", () => this.#editor?.failed || this.#editor?.finish(), { passive: true });
   }
 

@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cellKey, cellText, valueOf } from "../../static/js/cells.js";
+import { cellKey, cellText, placeOf, valueOf } from "../../static/js/cells.js";
 import { MOST_WIDTH, USUAL, layOut, moved, nextSort, readAddress, readStored, widthOf, writeAddress } from "../../static/js/columns.js";
 import { complete, tokensOf } from "../../static/js/completion.js";
 import { whyNot } from "../../static/js/bulk.js";
 import { commonTags, forEach, inverseOf, retagged, tagsFrom } from "../../static/js/edits.js";
+import { withRecent } from "../../static/js/recent.js";
+import { requestAgain } from "../../static/js/repeat.js";
 import { RowPicks } from "../../static/js/row-picks.js";
 import { RowSource, blocksOf } from "../../static/js/row-source.js";
 import { windowOf } from "../../static/js/row-view.js";
@@ -47,6 +49,7 @@ test("a view and its address are the same thing", () => {
   assert.equal(writeAddress({ query: "", sort: "", columns: USUAL }), "/runs");
   assert.deepEqual(readAddress("?columns=colour,lr", KNOWN), { query: "", sort: "", columns: ["lr"] });
   assert.equal(readAddress("?columns=colour", KNOWN).columns, null);
+  assert.equal(readAddress("?sort=-accuracy", KNOWN).sort, "-test_accuracy", "by the name that the column has");
 });
 
 test("what was remembered is taken as far as it makes sense", () => {
@@ -150,8 +153,38 @@ test("columns that nobody chose fit a laptop's window", () => {
 test("the bar says why a button is off", () => {
   assert.deepEqual([whyNot(2), whyNot(6)], ["", ""]);
   assert.match(whyNot(1), /several/);
-  assert.match(whyNot(7), /^Compare and Differences take at most 6$/);
-  assert.match(whyNot(101), /Group takes at most 100/);
+  assert.equal(whyNot(7), "At most: Compare and Differences 6");
+  assert.equal(whyNot(101), "At most: Group 100, Repeat 50, Compare and Differences 6");
+});
+
+test("a run is asked for again as it was, or with what is to be another", () => {
+  const run = { name: "V1.0 seed 3", label: "V1.0", seed: 3, spec: { network: "deep", seed: 3, epochs: 8 } };
+  assert.deepEqual(requestAgain(run), { network: "deep", seed: 3, epochs: 8 }, "its name is made anew");
+  assert.deepEqual(requestAgain({ ...run, name: "mine" }, { seed: 5 }), { network: "deep", seed: 5, epochs: 8, name: "mine" });
+});
+
+test("the filters used last are offered, each once and a bounded number", () => {
+  assert.deepEqual(withRecent(["a", "b"], "b"), ["b", "a"]);
+  assert.deepEqual(withRecent(["a", "b"], "c", 2), ["c", "a"]);
+  assert.deepEqual(withRecent(["a"], ""), ["a"], "no filter is none");
+});
+
+test("a row moves when what it is sorted by changes, and in a filtered list with what the filter may look at", () => {
+  const accuracy = named("test_accuracy");
+  const view = (field, query) => ({ query, sort: "", place: (run) => placeOf(field, query, run) });
+  const before = { ...RUN, seq: 1, archived: false, epoch: 1, notes: "" };
+  const moves = (view, change) => {
+    const source = new RowSource(view);
+    source.take(before);
+    return source.moves({ ...before, seq: 2, ...change });
+  };
+  assert.equal(moves(view(accuracy, ""), { test_accuracy: 0.99 }), true);
+  assert.equal(moves(view(accuracy, ""), { train_loss: 0.1, step: 7, epoch: 2 }), false, "nothing that matters there");
+  assert.equal(moves(view(undefined, "accuracy > 98%"), { epoch: 2 }), true);
+  assert.equal(moves(view(undefined, "tag = x"), { tags: [] }), true);
+  assert.equal(moves(view(undefined, "accuracy > 98%"), { step: 7 }), false);
+  assert.equal(moves(view(accuracy, ""), { test_accuracy: 0.99, seq: 0 }), false, "old news");
+  assert.equal(new RowSource(view(accuracy, "")).moves(before), false, "a run that isn't known is no row");
 });
 
 test("an edit is taken back by its inverse", () => {

@@ -6,6 +6,7 @@ mod driver;
 mod mixed;
 mod planes;
 mod points;
+mod rows;
 mod run_page;
 mod screens;
 mod selection;

@@ -12,6 +12,7 @@ fn addresses() -> Vec<(String, bool)> {
     let run = format!("/runs/{}", finished().ids[0]);
     vec![
         ("/runs".into(), true),
+        ("/runs?format=csv".into(), true),
         ("/runs/fields".into(), true),
         (run.clone(), true),
         (format!("{run}/metrics"), true),

@@ -50,7 +50,7 @@ fn every_answer_carries_the_policy() {
     for target in ["/", "/runs", "/nothing", "/healthz", "/static/css/app.css"] {
         let reply = done.site.get_page(target);
         let policy = reply.header("content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{target}: {policy}");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self' 'sha256-"), "{target}: {policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
         assert_eq!(reply.header("referrer-policy"), "same-origin");

@@ -121,6 +121,19 @@ fn fields_facets_and_csv_say_what_there_is() {
     assert_eq!((lines[0], lines.len()), ("name,status,lr", 4));
     assert_eq!(lines[1], "shared · V1.0,FINISHED,0.01");
     assert!(site.get("/runs?format=csv").text().starts_with("status,name,variant,"));
+
+    // The circumstances are fields, too.
+    let state = site.get(&format!("/runs/{}", finished().ids[0])).json();
+    let columns = "threads,parameters,version,host,precision_used,epochs_to_95,fork_epoch";
+    let csv = site.get(&format!("/runs?format=csv&ids={}&columns={columns}", finished().ids[0])).text();
+    let told =
+        ["threads", "parameters", "version", "host", "precision"].map(|name| state[name].to_string().replace('"', ""));
+    let reached = state["reached"]["epochs_to_95"].as_u64().map(|n| n.to_string()).unwrap_or_default();
+    assert_eq!(csv.lines().nth(1).unwrap(), format!("{},{reached},", told.join(",")));
+    let version = told[2].as_str();
+    let found = site.get(&format!("/runs?query=version+%3D+{version}+and+threads+%3E+0+and+commit+!%3D+none")).json();
+    assert_eq!(found["total"], if state["commit"].is_null() { 0 } else { 3 });
+    assert_eq!(site.get(&format!("/runs?query=version+%3D+{version}+not+host+%3D+none")).json()["total"], 3);
 }
 
 #[test]

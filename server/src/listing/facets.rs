@@ -1,11 +1,12 @@
 //! How many of the runs that a query means have which value.
 
+use crate::changes::Position;
 use crate::fields::{Field, Value, fields};
 use crate::query::Query;
 use crate::state::Summary;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The facets of the table of runs.
 const FACETS: [&str; 6] = ["status", "variant", "network", "data", "tags", "archived"];
@@ -36,8 +37,28 @@ pub struct FacetValue {
     pub query: String,
 }
 
+/// The facets where nothing is asked for, as most readers begin: counted anew only after a run has changed.
+#[derive(Debug, Default)]
+pub(crate) struct KeptFacets(Mutex<Option<(Position, Arc<[Facet]>)>>);
+
+impl KeptFacets {
+    /// The facets of all runs as they are at a position, or after it.
+    pub(crate) fn of(&self, query: &Query, position: Position, all: &[Arc<Summary>]) -> Arc<[Facet]> {
+        if !query.is_empty() {
+            return facets(query, all).into();
+        }
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, facets)) = kept().as_ref().filter(|(known, _)| *known == position) {
+            return facets.clone();
+        }
+        let counted: Arc<[Facet]> = facets(query, all).into();
+        *kept() = Some((position, counted.clone()));
+        counted
+    }
+}
+
 /// Counts the facets of the runs that a query means.
-pub fn facets(query: &Query, all: &[Arc<Summary>]) -> Vec<Facet> {
+fn facets(query: &Query, all: &[Arc<Summary>]) -> Vec<Facet> {
     let facets =
         FACETS.map(|name| fields().iter().find(|field| field.name == name).map(|field| (field, HashMap::new())));
     let mut facets = facets.into_iter().flatten().collect::<Vec<(&Field, HashMap<String, usize>)>>();

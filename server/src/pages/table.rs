@@ -110,7 +110,7 @@ impl TablePage {
         view: &View,
         columns: &[&'static Field],
         Page { runs, next, total }: Page,
-        facets: Vec<Facet>,
+        facets: &[Facet],
         error: Option<String>,
         position: String,
     ) -> TablePage {
@@ -146,15 +146,15 @@ impl TablePage {
                 },
             }
         });
-        let facets = facets.into_iter().filter(|facet| !facet.values.is_empty()).map(|facet| FacetView {
+        let facets = facets.iter().filter(|facet| !facet.values.is_empty()).map(|facet| FacetView {
             label: facet.label,
             values: facet
                 .values
-                .into_iter()
+                .iter()
                 .map(|v| FacetLink {
                     url: address(&v.query, &sort, &[]),
                     count: text::thousands(v.count as u64),
-                    value: v.value,
+                    value: v.value.clone(),
                     chosen: v.chosen,
                 })
                 .collect(),

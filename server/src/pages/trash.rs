@@ -10,6 +10,8 @@ use askama::Template;
 #[derive(Template)]
 #[template(path = "trash.html")]
 pub(crate) struct TrashPage {
+    /// How many there are in all.
+    count: usize,
     /// `2 runs, 7.6 MB`; without a size where there are more than the page has.
     total: String,
     /// Where the others are.
@@ -46,6 +48,7 @@ impl TrashPage {
             restore_url: run.restore_url.clone(),
         };
         TrashPage {
+            count: *total,
             total: match runs.len() == *total {
                 true => format!("{}, {}", count(*total, "run"), size()),
                 false => count(*total, "run"),

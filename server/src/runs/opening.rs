@@ -6,7 +6,7 @@ use crate::run_files;
 use crate::state::{LogLine, RunState, Summary};
 use crate::store::{self, RunFolder, RunId};
 use serde::Deserialize;
-use trainer::event::{Emission, RunEvent};
+use trainer::event::{Emission, RunEvent, Start};
 
 impl Run {
     /// Makes the run `id`, whose first event is `scheduled`. Blocks on the disk.
@@ -76,9 +76,9 @@ impl Run {
         if summary.id != id || !summary.status.is_over() || !fresh {
             return None;
         }
-        if summary.data_name.is_some() && summary.data_digest.is_none() {
-            // Older versions left it to the log.
-            summary.data_digest = Run::digest_seen(&folder);
+        if summary.data_name.is_some() && (summary.data_digest.is_none() || summary.version.is_none()) {
+            // Older versions left that to the log.
+            Run::start_seen(&folder).iter().for_each(|start| summary.seen(start));
             Run::complete(&folder, &bytes, &summary);
         }
         Some(Run::with(id, folder, Memory::Summary(summary.into()), Pen::Down))
@@ -92,12 +92,12 @@ impl Run {
         }
     }
 
-    /// The digest of the images that a run saw when it last started, as its log has it.
-    fn digest_seen(folder: &RunFolder) -> Option<String> {
+    /// How a run last started, as its log has it.
+    fn start_seen(folder: &RunFolder) -> Option<Start> {
         let lines = folder.log_lines().ok()?;
         let starts = lines.iter().rev().filter(|line| line.contains("\"started\""));
         starts.filter_map(|line| serde_json::from_str::<LogLine>(line).ok()).find_map(|line| match line.event {
-            RunEvent::Started(start) => Some(start.data.digest),
+            RunEvent::Started(start) => Some(start),
             _ => None,
         })
     }

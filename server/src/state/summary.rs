@@ -5,8 +5,8 @@ use crate::store::RunId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use trainer::event::Fork;
-use trainer::spec::{Distance, Network, RunSpec, Variant};
+use trainer::event::{Fork, Start};
+use trainer::spec::{Distance, Network, Precision, RunSpec, Variant};
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
@@ -105,6 +105,24 @@ pub struct Summary {
     pub data_digest: Option<String>,
     /// The device in use, for people.
     pub device: Option<String>,
+    /// The precision in use.
+    #[serde(default)]
+    pub precision: Option<Precision>,
+    /// Trainable numbers of the network.
+    #[serde(default)]
+    pub parameters: Option<usize>,
+    /// Version of the program that trained.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Commit it was built from, `+changes` behind it where the checkout held more.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// Name of the machine that trained.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Threads that computed.
+    #[serde(default)]
+    pub threads: Option<usize>,
     /// Test accuracy after the last epoch, 0 to 1.
     pub test_accuracy: Option<f64>,
     /// Best test accuracy of all epochs, 0 to 1.
@@ -143,6 +161,21 @@ pub struct Summary {
     /// The last event of its log that is in here: of two summaries of a run, the one with more is the newer.
     #[serde(default)]
     pub seq: u64,
+}
+
+impl Summary {
+    /// Takes in what the beginning of training tells: the images, and the circumstances.
+    pub(crate) fn seen(&mut self, start: &Start) {
+        self.data_name = Some(start.data.name.clone());
+        self.data_digest = Some(start.data.digest.clone());
+        self.device = Some(start.device.clone());
+        self.precision = start.precision;
+        self.parameters = Some(start.parameters);
+        self.version = Some(start.version.clone());
+        self.commit = start.commit.clone();
+        self.host = start.host.clone();
+        self.threads = start.threads;
+    }
 }
 
 impl AsRef<Summary> for Summary {
