@@ -52,13 +52,12 @@ impl Browser {
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             return None;
         };
-        let mut driver = Driver::start(&chromedriver);
+        let driver = Driver::start(&chromedriver);
         let profile = tempfile::tempdir().unwrap();
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let wishes = capabilities(&chromium, profile.path(), screen);
         builder.capabilities(wishes.as_object().unwrap().clone());
         let client = builder.connect(&format!("http://127.0.0.1:{}", driver.port)).await.unwrap();
-        driver.session = client.session_id().await.unwrap().unwrap();
         Some(Browser { client, _driver: driver, _profile: profile })
     }
 
@@ -238,7 +237,6 @@ fn capabilities(chromium: &Path, profile: &Path, screen: Screen) -> Value {
 struct Driver {
     process: Child,
     port: u16,
-    session: String,
 }
 
 impl Driver {
@@ -251,23 +249,24 @@ impl Driver {
             let rest = line.split_once("started successfully on port ")?.1;
             rest.trim_end_matches('.').parse().ok()
         });
-        Driver { process, port: port.expect("ChromeDriver says its port"), session: String::new() }
+        Driver { process, port: port.expect("ChromeDriver says its port") }
     }
 
-    /// Closes the browser. Not through the client, which needs a runtime that a failed test no longer has.
-    fn end_session(&self) -> std::io::Result<usize> {
+    /// Ends ChromeDriver, and the browser with it: closing the session alone may leave the browser there. Not through the client,
+    /// which needs a runtime that a failed test no longer has.
+    fn shut_down(&self) -> std::io::Result<usize> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "DELETE /session/{} HTTP/1.0\r\nHost: localhost\r\n\r\n", self.session)?;
+        write!(stream, "GET /shutdown HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
         stream.read_to_end(&mut Vec::new())
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // When ChromeDriver is killed, Chromium stays.
-        let _ = self.end_session();
-        let _ = self.process.kill();
+        if self.shut_down().is_err() {
+            let _ = self.process.kill();
+        }
         let _ = self.process.wait();
     }
 }
