@@ -70,7 +70,13 @@ export class GroupCurves {
       high: { width: 0, points: { show: false } },
     };
     const axis = { stroke: palette.muted, font: "11px system-ui, sans-serif", grid: { stroke: palette.line, width: 1 }, ticks: { show: false } };
-    const values = (_, ticks) => ticks.map((v) => (grouped.metric.endsWith("accuracy") ? `${Number((v * 100).toFixed(2))} %` : String(Number(v.toPrecision(6)))));
+    const isShare = grouped.metric.endsWith("accuracy");
+    // The interval of a few runs may reach beyond what a share can be; the axis need not.
+    const range = (_, min, max) => {
+      const [low, high] = window.uPlot.rangeNum(min ?? 0, max ?? 1, 0.1, true);
+      return isShare ? [Math.max(low, 0), Math.min(high, 1)] : [low, high];
+    };
+    const values = (_, ticks) => ticks.map((v) => (isShare ? `${Number((v * 100).toFixed(2))} %` : String(Number(v.toPrecision(6)))));
     this.#plot = new window.uPlot(
       {
         width: this.box.clientWidth || 300,
@@ -78,7 +84,7 @@ export class GroupCurves {
         legend: { show: false },
         padding: [10, 12, 0, 0],
         cursor: { points: { show: false }, y: false, drag: { x: false, y: false } },
-        scales: { x: { time: false } },
+        scales: { x: { time: false }, y: { range } },
         axes: [
           { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500], space: 36, size: 28 },
           { ...axis, size: 60, values },
