@@ -12,7 +12,7 @@ import { deviceAndPrecision, compact, duration, metricValue, percent, tickLabel 
 import { EmbeddingStore, Lru, parseEmbedding } from "../../static/js/embeddings.js";
 import { follow, streamUrl } from "../../static/js/stream.js";
 import { align, runningLoss } from "../../static/js/charts.js";
-import { bestOf } from "../../static/js/numbers.js";
+import { bestOf, sharesLoss } from "../../static/js/numbers.js";
 import { afterClick } from "../../static/js/controls.js";
 import { numbersOf, planned, refused, requestOf, startLabel } from "../../static/js/run-form.js";
 import { axisOf, fieldColumns } from "../../static/js/axis.js";
@@ -220,6 +220,9 @@ test("the best is marked only where there is one", () => {
   assert.deepEqual(bestOf([1, 1], true), []);
   assert.deepEqual(bestOf([1, NaN], true), []);
   assert.deepEqual(bestOf([1, 2], null), []);
+  const spec = { distance: "root", lambda: 1, batch_size: 64, seed: 1 };
+  assert.ok(sharesLoss(spec, { ...spec, seed: 2 }));
+  for (const other of [{ distance: "squared" }, { lambda: 0.5 }, { batch_size: 32 }]) assert.ok(!sharesLoss(spec, { ...spec, ...other }));
 });
 
 test("a click toggles a class, a double click shows it alone, another all again", () => {
