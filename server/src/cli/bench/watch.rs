@@ -4,7 +4,7 @@
 //! measured without watchers, with them, and without them again, so that a machine that changes meanwhile shows; while
 //! they watch, each event's way is timed from the moment that stands in it to the moment a watcher has read it whole.
 
-use super::watched::{Measured, Server};
+use super::watched::{Measured, Server, from_now};
 use crate::runs::now_ms;
 use anyhow::{Context, ensure};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -28,7 +28,12 @@ pub(super) fn command() -> Command {
         .about("Time how events reach many watchers while runs train, on this machine alone")
         .arg(number("watchers", "1000", 5000, "Live streams that read"))
         .arg(number("stalled", "0", 5000, "Live streams that stop reading at once"))
-        .arg(number("visits", "0", 20_000, "Live streams opened and left again, evenly over the measurement"))
+        .arg(number(
+            "visits",
+            "0",
+            20_000,
+            "Live streams opened and left again, evenly over the measurement, each from where its runs stand",
+        ))
         .arg(number("runs", "3", 6, "Runs that train meanwhile"))
         .arg(number("seconds", "20", 120, "Length of each of the three measurements"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("The figures as JSON, on the last line"))
@@ -101,10 +106,18 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         let (left, address, target) = (visiting.clone(), server.address, target.clone());
         std::thread::spawn(move || {
             let begun = Instant::now();
+            let mut asked = None;
+            let mut come = String::new();
             for visit in 1..=u32::from(visits) {
                 let due = begun + length * visit / u32::from(visits);
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                if left.load(Ordering::Relaxed) == 0 || open(address, &target).is_err() {
+                // As pages do, which have what was before: from where the runs stood a moment ago.
+                if asked.is_none_or(|asked: Instant| asked.elapsed() > Duration::from_secs(1)) {
+                    asked = Some(Instant::now());
+                    let Ok(target) = from_now(address, &target) else { break };
+                    come = target;
+                }
+                if left.load(Ordering::Relaxed) == 0 || open(address, &come).is_err() {
                     break;
                 }
                 left.fetch_sub(1, Ordering::Relaxed);

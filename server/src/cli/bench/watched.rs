@@ -135,17 +135,31 @@ impl Server {
     }
 
     fn ask(&self, method: &str, target: &str, body: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(self.address).context("can't reach the server")?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let length = body.len();
-        write!(
-            stream,
-            "{method} {target} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).context("the server answered nothing")
+        ask(self.address, method, target, body)
     }
+}
+
+fn ask(address: SocketAddr, method: &str, target: &str, body: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address).context("can't reach the server")?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {target} HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).context("the server answered nothing")
+}
+
+/// The stream at `target` from where its runs stand now: what a page asks for that has their states.
+pub(super) fn from_now(address: SocketAddr, target: &str) -> anyhow::Result<String> {
+    let list = serde_json::from_str::<Value>(&ask(address, "GET", "/runs", "")?)?;
+    let runs = list["runs"].as_array().context("the server lists no runs")?;
+    let ids = target.split_once('=').map(|(_, ids)| ids.split(',')).into_iter().flatten();
+    let position = |id: &str| runs.iter().find(|run| run["id"] == id).and_then(|run| run["seq"].as_u64());
+    let positions = ids.map(|id| position(id).map(|seq| seq.to_string())).collect::<Option<Vec<_>>>();
+    Ok(format!("{target}&after={}", positions.context("the server lost a run")?.join(".")))
 }
 
 /// The value of a metric without labels.
