@@ -5,8 +5,7 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,12 +51,17 @@ impl Browser {
             std::io::stderr().write_all(line.as_bytes()).unwrap();
             return None;
         };
-        let driver = Driver::start(&chromedriver);
+        let mut driver = Driver::start(&chromedriver);
         let profile = tempfile::tempdir().unwrap();
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let wishes = capabilities(&chromium, profile.path(), screen);
         builder.capabilities(wishes.as_object().unwrap().clone());
         let client = builder.connect(&format!("http://127.0.0.1:{}", driver.port)).await.unwrap();
+        #[cfg(unix)]
+        {
+            let process = client.capabilities().and_then(|known| known.get("goog:processID")?.as_i64());
+            driver.browser = process.and_then(|process| rustix::process::Pid::from_raw(process.try_into().ok()?));
+        }
         Some(Browser { client, _driver: driver, _profile: profile })
     }
 
@@ -237,6 +241,9 @@ fn capabilities(chromium: &Path, profile: &Path, screen: Screen) -> Value {
 struct Driver {
     process: Child,
     port: u16,
+    /// The browser's process, once it has one.
+    #[cfg(unix)]
+    browser: Option<rustix::process::Pid>,
 }
 
 impl Driver {
@@ -249,25 +256,24 @@ impl Driver {
             let rest = line.split_once("started successfully on port ")?.1;
             rest.trim_end_matches('.').parse().ok()
         });
-        Driver { process, port: port.expect("ChromeDriver says its port") }
-    }
-
-    /// Ends ChromeDriver, and the browser with it: closing the session alone may leave the browser there. Not through the client,
-    /// which needs a runtime that a failed test no longer has.
-    fn shut_down(&self) -> std::io::Result<usize> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET /shutdown HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-        stream.read_to_end(&mut Vec::new())
+        Driver {
+            process,
+            port: port.expect("ChromeDriver says its port"),
+            #[cfg(unix)]
+            browser: None,
+        }
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        if self.shut_down().is_err() {
-            let _ = self.process.kill();
-        }
+        let _ = self.process.kill();
         let _ = self.process.wait();
+        // A browser outlives its ChromeDriver, and one that is asked to close may never do it.
+        #[cfg(unix)]
+        if let Some(browser) = self.browser {
+            let _ = rustix::process::kill_process(browser, rustix::process::Signal::KILL);
+        }
     }
 }
 
