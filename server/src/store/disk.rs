@@ -105,27 +105,15 @@ impl Dir {
     /// Writes a new file in the place of whatever stands there, and waits until the disk has it.
     pub(super) fn write(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> io::Result<()> {
         let name = name.as_ref();
-        self.clear(name)?;
+        match self.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         // A new one only: what stands there now came since, and may be a link.
         let (mut file, _) = self.plain(name, Handle::write_new)?;
         append(&mut file, bytes)?;
         gate()?;
         file.sync_all()
-    }
-
-    /// Gives a file another name, in the place of whatever stands there: a second one of equal standing, by which it is read when
-    /// the first is gone. Not every file system can.
-    pub(super) fn link(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
-        self.clear(to.as_ref())?;
-        gate()?;
-        self.0.link(from.as_ref(), to.as_ref())
-    }
-
-    fn clear(&self, name: &OsStr) -> io::Result<()> {
-        match self.remove(name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
     }
 
     /// Removes a file, or a link and not what it leads to.

@@ -68,10 +68,6 @@ impl Handle {
         Ok(rustix::fs::renameat(&self.0, from, &folder.0, to)?)
     }
 
-    pub(super) fn link(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        Ok(rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?)
-    }
-
     pub(super) fn look(&self, name: &OsStr) -> io::Result<(Kind, u64)> {
         let stat = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok((kind(FileType::from_raw_mode(stat.st_mode)), stat.st_size.try_into().unwrap_or(0)))

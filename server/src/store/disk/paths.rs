@@ -59,10 +59,6 @@ impl Handle {
         fs::rename(self.0.join(from), folder.0.join(to))
     }
 
-    pub(super) fn link(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        fs::hard_link(self.0.join(from), self.0.join(to))
-    }
-
     pub(super) fn look(&self, name: &OsStr) -> io::Result<(Kind, u64)> {
         let metadata = fs::symlink_metadata(self.0.join(name))?;
         Ok((kind(metadata.file_type()), metadata.len()))

@@ -175,21 +175,3 @@ fn a_folder_that_is_swapped_meanwhile_leads_nowhere() {
         assert_eq!(fs::read_dir(outside.path().join("checkpoints")).unwrap().count(), 1, "{swapped}");
     }
 }
-
-/// A checkpoint that is the last and the best takes its room once, and neither name depends on the other.
-#[cfg(unix)]
-#[test]
-fn one_content_under_two_names_is_one_file_until_either_goes_on() {
-    use std::os::unix::fs::MetadataExt;
-    let home = tempfile::tempdir().unwrap();
-    let folder = RunFolder::at(home.path().join("run"));
-    folder.create().unwrap();
-    let [last, best, other] =
-        ["checkpoints/last", "checkpoints/best", "last"].map(|name| name.parse::<ArtifactName>().unwrap());
-    let file = |name: &ArtifactName| fs::metadata(home.path().join("run").join(name.to_string())).unwrap().ino();
-    let (first, second): (&[u8], &[u8]) = (b"first", b"second");
-    folder.put(&[(last.clone(), first), (best.clone(), first), (other.clone(), first)]).unwrap();
-    assert!(file(&last) == file(&best) && file(&last) != file(&other));
-    folder.put(&[(last.clone(), second)]).unwrap();
-    assert_eq!([&last, &best, &other].map(|name| folder.read(name).unwrap()), [second, first, first].map(Vec::from));
-}
