@@ -16,5 +16,8 @@ export class Drawer {
   open(open) {
     this.element.classList.toggle("open", open);
     this.opener.setAttribute("aria-expanded", String(open));
+    // Where the clock stands high on the screen, the drawer above it would begin beyond the screen's edge.
+    const { top } = this.element.getBoundingClientRect();
+    if (open && top < 0) scrollBy(0, top);
   }
 }
