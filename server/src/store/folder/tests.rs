@@ -94,6 +94,16 @@ fn links_lead_nowhere() {
     assert!(!home.path().join("new").exists() && !home.path().join("log").exists());
 }
 
+/// A runs folder with a run that holds the file, and a folder elsewhere.
+#[cfg(unix)]
+fn run_and_outside(file: &ArtifactName) -> (tempfile::TempDir, tempfile::TempDir, RunFolder) {
+    let home = tempfile::tempdir().unwrap();
+    let folder = RunFolder::below(home.path().into(), "run".into());
+    folder.create().unwrap();
+    folder.put(&[(file.clone(), b"mine")]).unwrap();
+    (home, tempfile::tempdir().unwrap(), folder)
+}
+
 /// A run whose folders are links to folders outside that hold the same, but for their content.
 #[cfg(unix)]
 #[test]
@@ -101,10 +111,7 @@ fn a_link_in_the_place_of_a_folder_leads_nowhere() {
     use std::os::unix::fs::symlink;
     let file = "checkpoints/a".parse::<ArtifactName>().unwrap();
     for swapped in ["run", "run/checkpoints"] {
-        let (home, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let folder = RunFolder::below(home.path().into(), "run".into());
-        folder.create().unwrap();
-        folder.put(&[(file.clone(), b"mine")]).unwrap();
+        let (home, outside, folder) = run_and_outside(&file);
         folder.log().unwrap().append("mine", true).unwrap();
         let (place, theirs) = (home.path().join(swapped), outside.path().join("theirs"));
         fs::rename(&place, &theirs).unwrap();
@@ -139,10 +146,7 @@ fn a_folder_that_is_swapped_meanwhile_leads_nowhere() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let file = "checkpoints/a".parse::<ArtifactName>().unwrap();
     for swapped in ["run", "run/checkpoints"] {
-        let (home, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let folder = RunFolder::below(home.path().into(), "run".into());
-        folder.create().unwrap();
-        folder.put(&[(file.clone(), b"mine")]).unwrap();
+        let (home, outside, folder) = run_and_outside(&file);
         fs::create_dir(outside.path().join("checkpoints")).unwrap();
         for theirs in ["a", "checkpoints/a"] {
             fs::write(outside.path().join(theirs), "theirs").unwrap();
